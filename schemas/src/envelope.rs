@@ -1,0 +1,202 @@
+//! CloudEvents 1.0 in Kafka binary mode: attributes are headers (`ce_id`, `ce_type`, ...), the value is the data as plain JSON.
+//! `traceparent` is added by the engine at the moment of producing.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+use crate::Reason;
+
+/// Content type of every value.
+pub const CONTENT_TYPE: &str = "application/json";
+
+/// One header of a record; values are bytes, as Kafka has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// The name, ASCII.
+    pub name: String,
+    /// The value, byte for byte.
+    pub value: Vec<u8>,
+}
+
+impl Header {
+    /// A header.
+    #[must_use]
+    pub fn new(name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
+        Self {
+            name: name.into(),
+            value: value.into(),
+        }
+    }
+}
+
+/// A record on its way to a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The topic.
+    pub topic: String,
+    /// The key; `None` is a record without key (dead letters keep what they had).
+    pub key: Option<Bytes>,
+    /// The value; `None` is a tombstone.
+    pub value: Option<Bytes>,
+    /// Headers, in order.
+    pub headers: Vec<Header>,
+}
+
+impl Record {
+    /// Bytes that count against a topic's limit: key, value and headers.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let headers: usize = self
+            .headers
+            .iter()
+            .map(|h| h.name.len() + h.value.len())
+            .sum();
+        self.key.as_ref().map_or(0, Bytes::len)
+            + self.value.as_ref().map_or(0, Bytes::len)
+            + headers
+    }
+}
+
+/// The body of a topic's records.
+pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// `ce_type`, version last, such as `trustcard.post.scraped.v1`.
+    const TYPE: &'static str;
+    /// `ce_source`: the part of TrustCard that writes it.
+    const SOURCE: &'static str;
+    /// Base name of its JSON Schema, such as `post-scraped`; `ce_dataschema` is made of it.
+    const SCHEMA: &'static str;
+
+    /// `ce_id`: derived, so the same on redelivery, retry and republish.
+    fn id(&self) -> Uuid;
+    /// `ce_subject` and the key of the record.
+    fn key(&self) -> String;
+    /// `ce_time`: when what it tells happened; derived from consumed records, so that a redo writes the same bytes.
+    fn time(&self) -> Timestamp;
+}
+
+/// `ce_dataschema` of an event type.
+#[must_use]
+pub fn data_schema<E: Event>() -> String {
+    format!(
+        "urn:trustcard:schema:{}:{}",
+        E::SCHEMA,
+        version(E::TYPE).unwrap_or("v1")
+    )
+}
+
+/// Wraps an event for `topic`.
+///
+/// # Errors
+/// When the event can't be written as JSON (a map with non-string keys; no event here has one).
+pub fn encode<E: Event>(topic: impl Into<String>, event: &E) -> Result<Record, serde_json::Error> {
+    let key = event.key();
+    let headers = vec![
+        Header::new("ce_specversion", "1.0"),
+        Header::new("ce_id", event.id().to_string()),
+        Header::new("ce_type", E::TYPE),
+        Header::new("ce_source", E::SOURCE),
+        Header::new("ce_time", event.time().to_string()),
+        Header::new("ce_subject", key.as_str()),
+        Header::new("ce_dataschema", data_schema::<E>()),
+        Header::new("content-type", CONTENT_TYPE),
+    ];
+    let value = Bytes::from(serde_json::to_vec(event)?);
+    Ok(Record {
+        topic: topic.into(),
+        key: Some(Bytes::from(key)),
+        value: Some(value),
+        headers,
+    })
+}
+
+/// Why a record can't be read. [`DecodeError::reason`] is the code its dead letter carries.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// No value.
+    #[error("the record has no value")]
+    Empty,
+    /// A header that must be there is not.
+    #[error("header {0} is missing or not UTF-8")]
+    MissingHeader(&'static str),
+    /// `ce_type` names another event.
+    #[error("type {found} is not {expected}")]
+    UnknownType {
+        /// What the record says.
+        found: String,
+        /// What the topic carries.
+        expected: &'static str,
+    },
+    /// `ce_type` names a version this reader does not know.
+    #[error("version of {0} is not known to this reader")]
+    UnknownVersion(String),
+    /// Not JSON.
+    #[error("value is not JSON: {0}")]
+    Json(String),
+    /// JSON of another shape.
+    #[error("value does not fit its type: {0}")]
+    Schema(String),
+}
+
+impl DecodeError {
+    /// The stable code of this error.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Empty => Reason::EmptyPayload,
+            Self::MissingHeader(_) => Reason::MissingHeader,
+            Self::UnknownType { .. } => Reason::UnknownType,
+            Self::UnknownVersion(_) => Reason::UnknownVersion,
+            Self::Json(_) => Reason::InvalidJson,
+            Self::Schema(_) => Reason::SchemaMismatch,
+        }
+    }
+}
+
+/// Reads the event a record carries.
+///
+/// # Errors
+/// See [`DecodeError`]; no input panics.
+pub fn decode<E: Event>(headers: &[Header], value: Option<&[u8]>) -> Result<E, DecodeError> {
+    let found = text(headers, "ce_type").ok_or(DecodeError::MissingHeader("ce_type"))?;
+    if text(headers, "ce_specversion") != Some("1.0") {
+        return Err(DecodeError::MissingHeader("ce_specversion"));
+    }
+    if text(headers, "ce_id").is_none() {
+        return Err(DecodeError::MissingHeader("ce_id"));
+    }
+    if found != E::TYPE {
+        let same_event = name(found).is_some() && name(found) == name(E::TYPE);
+        return Err(if same_event {
+            DecodeError::UnknownVersion(found.to_owned())
+        } else {
+            DecodeError::UnknownType {
+                found: found.to_owned(),
+                expected: E::TYPE,
+            }
+        });
+    }
+    let value = value.filter(|v| !v.is_empty()).ok_or(DecodeError::Empty)?;
+    serde_json::from_slice(value).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => DecodeError::Schema(error.to_string()),
+        _ => DecodeError::Json(error.to_string()),
+    })
+}
+
+/// The value of the first header of that name, as text.
+#[must_use]
+pub fn text<'a>(headers: &'a [Header], name: &str) -> Option<&'a str> {
+    headers
+        .iter()
+        .find(|h| h.name == name)
+        .and_then(|h| std::str::from_utf8(&h.value).ok())
+}
+
+fn name(event_type: &str) -> Option<&str> {
+    event_type.rsplit_once('.').map(|(name, _)| name)
+}
+
+fn version(event_type: &str) -> Option<&str> {
+    event_type.rsplit_once('.').map(|(_, version)| version)
+}

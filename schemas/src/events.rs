@@ -1,0 +1,6 @@
+//! The bodies of the topics, one file an event.
+
+pub mod detections;
+pub mod result;
+pub mod scraped;
+pub mod submission;

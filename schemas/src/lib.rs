@@ -1,0 +1,30 @@
+//! The contracts of TrustCard: what travels over its topics and how it is named.
+//!
+//! Rust types are the source. JSON Schemas (`schemas/json`) are generated from them by
+//! `cargo run -p trustcard-schemas --example write_schemas`; the crate's tests fail when the committed ones are stale or
+//! would break a reader of an earlier release.
+//!
+//! This crate does no I/O and knows no async: a [`Record`] is a plain value that the engine produces and consumes.
+//!
+//! - [`events`]: the body of every topic;
+//! - [`envelope`]: CloudEvents 1.0 in Kafka binary mode around it;
+//! - [`identity`] and [`post_url`]: from what a partner pushes to a post and an analysis id;
+//! - [`topics`]: names; [`reason`]: the closed list of reasons; [`dead_letter`]: headers of a dead letter.
+#![warn(missing_docs)]
+
+pub mod dead_letter;
+pub mod envelope;
+pub mod events;
+pub mod identity;
+pub mod post_url;
+pub mod reason;
+pub mod topics;
+
+pub use envelope::{DecodeError, Event, Header, Record, decode, encode};
+pub use events::detections::{Detections, PictureDetections, PictureFinding, Verdict};
+pub use events::result::AnalysisResult;
+pub use events::scraped::PostScraped;
+pub use events::submission::Submission;
+pub use identity::Run;
+pub use post_url::{PostRef, UrlError};
+pub use reason::Reason;
