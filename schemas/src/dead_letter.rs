@@ -75,11 +75,15 @@ impl DeadLetter {
     /// Reads a dead letter back: what is told of it, and the headers the record had.
     ///
     /// A record that died twice carries these headers twice; the last ones count and the earlier ones belong to the record.
-    /// `None` when a header is missing or malformed.
+    /// What a tool has appended after them is not part of the record. `None` when a header is missing or malformed.
     #[must_use]
     pub fn read(headers: &[Header]) -> Option<(Self, &[Header])> {
-        let start = headers.len().checked_sub(NAMES.len())?;
-        let (original, ours) = headers.split_at(start);
+        let start = headers.iter().rposition(|h| h.name == TOPIC)?;
+        let (original, rest) = headers.split_at(start);
+        let ours = rest.get(..NAMES.len())?;
+        if ours.iter().zip(NAMES).any(|(h, name)| h.name != name) {
+            return None;
+        }
         let dead = Self {
             topic: text(ours, TOPIC)?.to_owned(),
             partition: text(ours, PARTITION)?.parse().ok()?,

@@ -117,8 +117,8 @@ pub enum DecodeError {
     /// No value.
     #[error("the record has no value")]
     Empty,
-    /// A header that must be there is not.
-    #[error("header {0} is missing or not UTF-8")]
+    /// A header that must be there is not, or can't be used.
+    #[error("header {0} is missing, not UTF-8, or holds a value this reader does not know")]
     MissingHeader(&'static str),
     /// `ce_type` names another event.
     #[error("type {found} is not {expected}")]
@@ -131,7 +131,7 @@ pub enum DecodeError {
     /// `ce_type` names a version this reader does not know.
     #[error("version of {0} is not known to this reader")]
     UnknownVersion(String),
-    /// Not JSON.
+    /// Not JSON in UTF-8.
     #[error("value is not JSON: {0}")]
     Json(String),
     /// JSON of another shape.
@@ -178,7 +178,9 @@ pub fn decode<E: Event>(headers: &[Header], value: Option<&[u8]>) -> Result<E, D
         });
     }
     let value = value.filter(|v| !v.is_empty()).ok_or(DecodeError::Empty)?;
-    serde_json::from_slice(value).map_err(|error| match error.classify() {
+    // Checked as a whole, because a JSON parser does not look into the strings of properties it skips.
+    let value = std::str::from_utf8(value).map_err(|error| DecodeError::Json(error.to_string()))?;
+    serde_json::from_str(value).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => DecodeError::Schema(error.to_string()),
         _ => DecodeError::Json(error.to_string()),
     })
@@ -197,6 +199,7 @@ fn name(event_type: &str) -> Option<&str> {
     event_type.rsplit_once('.').map(|(name, _)| name)
 }
 
-fn version(event_type: &str) -> Option<&str> {
+/// The version at the end of an event type, such as `v1`.
+pub(crate) fn version(event_type: &str) -> Option<&str> {
     event_type.rsplit_once('.').map(|(_, version)| version)
 }

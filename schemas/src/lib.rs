@@ -9,13 +9,15 @@
 //! - [`events`]: the body of every topic;
 //! - [`envelope`]: CloudEvents 1.0 in Kafka binary mode around it;
 //! - [`identity`] and [`post_url`]: from what a partner pushes to a post and an analysis id;
-//! - [`topics`]: names; [`reason`]: the closed list of reasons; [`dead_letter`]: headers of a dead letter.
+//! - [`topics`]: names; [`reason`]: the closed list of reasons; [`dead_letter`]: headers of a dead letter;
+//! - [`json_schema`]: the JSON Schemas of the bodies.
 #![warn(missing_docs)]
 
 pub mod dead_letter;
 pub mod envelope;
 pub mod events;
 pub mod identity;
+pub mod json_schema;
 pub mod post_url;
 pub mod reason;
 pub mod topics;

@@ -1,1 +1,10 @@
-//! trustcard-engine
+//! The machinery of the pipeline, true of any message.
+#![warn(missing_docs)]
+
+pub mod clock;
+pub mod gate;
+pub mod stage;
+
+pub use clock::{Clock, SharedClock, SystemClock};
+pub use gate::{Gate, GateState, GateWatch};
+pub use stage::{Message, Meta, Outcome, Stage, StageError};

@@ -40,8 +40,6 @@ pub struct AnalysisResult {
     pub scoring_version: Option<String>,
     /// Models that had a say, `name@version`.
     pub models: Vec<String>,
-    /// Start of the run this one replaces, in milliseconds since the Unix epoch.
-    pub supersedes: Option<i64>,
     /// When the run began.
     pub created_at: Timestamp,
     /// Timestamp of the record the result was derived from.
@@ -218,7 +216,6 @@ impl AnalysisResult {
             coverage: Vec::new(),
             scoring_version: None,
             models: Vec::new(),
-            supersedes: None,
             created_at: Timestamp::from_millisecond(run.started_ms).unwrap_or_default(),
             completed_at,
         }

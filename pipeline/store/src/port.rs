@@ -1,0 +1,358 @@
+//! The store port: what TrustCard asks of its database, in small traits by who asks. Every adapter passes the one suite in
+//! `contract`.
+//!
+//! **Order of arrival never matters.** Three facts of an analysis are kept apart, each the newest of its kind: the pending
+//! submission, the work begun (a claimed run and its progress) and the terminal result. Every write carries the timestamp
+//! `run_started_ms * 1000 + rank` (see [`rank`]) and loses against a later one; [`AnalysisRow::state`] derives what a caller
+//! sees. A submission alone never hides a result: a run begins when it is claimed.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use schemas::{
+    AnalysisResult, PictureFinding, PostRef, Reason, Run, Submission, events::scraped::Post,
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+mod state;
+
+pub use state::{AnalysisRow, AnalysisState, Status, Work, begins_new_run};
+
+/// Why the store did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It can't be reached, is overloaded or timed out; the same call may succeed later.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// A stored value can't be read back, or a statement is wrong: trying again will not help.
+    #[error("the store holds or was given something unusable: {0}")]
+    Corrupt(String),
+}
+
+/// Result of a store call.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Ranks of writes within one run; later steps win whatever order they arrive in.
+pub mod rank {
+    /// A submission was accepted.
+    pub const PENDING: i64 = 1;
+    /// Progress `p` percent ranks `p * 8`, between pending and terminal.
+    pub const PER_PERCENT: i64 = 8;
+    /// The terminal result.
+    pub const TERMINAL: i64 = 900;
+    /// A deletion at `now_ms`.
+    pub const DELETE: i64 = 999;
+}
+
+/// Settings every adapter obeys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StorePolicy {
+    /// A failed result answers new submissions for this long after it was made, in seconds; then a submission begins a new run.
+    pub failed_reusable_s: u64,
+    /// A claim nobody finished expires after this long, in seconds: the span of all retries.
+    pub claim_ttl_s: u64,
+    /// Analyses, batches and listings are kept this long, in seconds.
+    pub analysis_ttl_s: u64,
+    /// A scraped post may be reused this long, in seconds.
+    pub post_reuse_s: u64,
+    /// A detector's answer on the same bytes may be reused this long, in seconds.
+    pub finding_reuse_s: u64,
+}
+
+impl Default for StorePolicy {
+    fn default() -> Self {
+        let day = 24 * 3600;
+        Self {
+            failed_reusable_s: 3600,
+            claim_ttl_s: 6 * 3600,
+            analysis_ttl_s: 90 * day,
+            post_reuse_s: day,
+            finding_reuse_s: 30 * day,
+        }
+    }
+}
+
+/// Everything: what a role holds as `Arc<dyn Store>`.
+pub trait Store: Intake + Analyses + Batches + Reuse + Operations {}
+
+impl<T: Intake + Analyses + Batches + Reuse + Operations> Store for T {}
+
+/// Asked by the ingest API before it publishes.
+#[async_trait]
+pub trait Intake: Send + Sync {
+    /// Makes accepted submissions durable. Singles get their pending row; a batch gets one row and its items in chunks of
+    /// 1,000, no row per item. On embedded parts they are kept for republishing until their analysis is terminal.
+    async fn accept(
+        &self,
+        submissions: &[Submission],
+        batch: Option<&NewBatch>,
+        now: Timestamp,
+    ) -> Result<()>;
+
+    /// Takes back what the broker did not acknowledge: as if never accepted, for items of a batch and for singles.
+    async fn retract(&self, submissions: &[Submission]) -> Result<()>;
+}
+
+/// A batch as accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewBatch {
+    /// Its id.
+    pub batch_id: Uuid,
+    /// The key that made it; `None` for an anonymous one.
+    pub owner: Option<String>,
+    /// URLs that repeat another of the same request.
+    pub duplicates: u32,
+    /// URLs that were refused.
+    pub rejected: u32,
+}
+
+/// Asked by `record`, the stages and the readers.
+#[async_trait]
+pub trait Analyses: Send + Sync {
+    /// Writes and repairs the rows of submissions: the analysis' pending row and listing entry, a batch's item rows.
+    async fn project(&self, submissions: &[Submission], now: Timestamp) -> Result<()>;
+
+    /// Claims the submission's run under its `ce_id`. An item of a batch is registered as waiting on the analysis before
+    /// anything is read, so that either this call or the one that finishes the analysis sees the other.
+    async fn claim(&self, submission: &Submission, event_id: &str, now: Timestamp)
+    -> Result<Claim>;
+
+    /// Records how far runs have come, in percent (10 started, 20 scraped, 60 detected, 80 text done).
+    async fn progress(&self, steps: &[ProgressStep]) -> Result<()>;
+
+    /// Writes a terminal result, updates every batch item that waits on it and the newest result of the post. Writing the
+    /// same result again changes nothing.
+    async fn finish(&self, result: &AnalysisResult, now: Timestamp) -> Result<Finished>;
+
+    /// Marks an analysis as deleted: every write of a run that began before `now` is void, whenever it arrives.
+    /// `false` when there is no such analysis.
+    async fn delete(&self, analysis_id: Uuid, now: Timestamp) -> Result<bool>;
+
+    /// One analysis; `None` when unknown, not yet projected, deleted or expired.
+    async fn analysis(&self, analysis_id: Uuid, now: Timestamp) -> Result<Option<AnalysisRow>>;
+
+    /// Analyses, newest first.
+    async fn list(&self, query: &ListQuery, now: Timestamp) -> Result<Page>;
+
+    /// How many analyses are in each status.
+    async fn totals(&self, now: Timestamp) -> Result<Totals>;
+}
+
+/// Whose work it is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Claim {
+    /// This submission's: do it.
+    Own,
+    /// Another submission's, still on its way; a batch item of this one waits on it.
+    Other,
+    /// Nobody's: a result that still holds was found, and a batch item of this one has been told.
+    Finished,
+    /// Nobody's: the analysis was deleted after this submission.
+    Deleted,
+}
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProgressStep {
+    /// The analysis.
+    pub analysis_id: Uuid,
+    /// The run.
+    pub run: Run,
+    /// 1 to 99.
+    pub percent: u8,
+}
+
+/// What became of a terminal result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finished {
+    /// Written.
+    Written {
+        /// Whether no later run of the post has a result: then it belongs on `results.latest` too.
+        latest: bool,
+    },
+    /// The analysis was deleted after this run began: nothing was written and nothing may be emitted.
+    Deleted,
+}
+
+/// What to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListQuery {
+    /// Only this status.
+    pub status: Option<Status>,
+    /// At most this many.
+    pub limit: u32,
+    /// Continue after this entry.
+    pub after: Option<ListCursor>,
+}
+
+/// A place in a listing: the entry it names has been seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListCursor {
+    /// When the analysis was first submitted, in milliseconds since the Unix epoch.
+    pub created_ms: i64,
+    /// The analysis.
+    pub analysis_id: Uuid,
+}
+
+/// A page of a listing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// The analyses.
+    pub rows: Vec<AnalysisRow>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<ListCursor>,
+}
+
+/// Analyses by status.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Accepted, not begun.
+    pub pending: u64,
+    /// Begun.
+    pub processing: u64,
+    /// Done, with a score.
+    pub completed: u64,
+    /// Ended without one.
+    pub failed: u64,
+}
+
+impl Totals {
+    /// All of them.
+    #[must_use]
+    pub const fn sum(&self) -> u64 {
+        self.pending + self.processing + self.completed + self.failed
+    }
+}
+
+/// Asked by readers of batches.
+#[async_trait]
+pub trait Batches: Send + Sync {
+    /// Progress of a batch, counted from its rows; `None` when unknown or expired.
+    async fn batch(&self, batch_id: Uuid, now: Timestamp) -> Result<Option<BatchProgress>>;
+}
+
+/// Progress of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchProgress {
+    /// The batch as accepted.
+    pub batch: NewBatch,
+    /// Its items by status; items not yet projected count as pending.
+    pub counts: Totals,
+    /// Items that found an earlier analysis instead of beginning one.
+    pub reused: u64,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When its last item ended; `None` before.
+    pub completed_at: Option<Timestamp>,
+}
+
+/// Asked by the stages so that work is done once.
+#[async_trait]
+pub trait Reuse: Send + Sync {
+    /// The post as scraped, if that was recent enough.
+    async fn post(&self, post_id: &str, now: Timestamp) -> Result<Option<KeptPost>>;
+
+    /// Keeps a scraped post; an earlier scrape never replaces a later one.
+    async fn keep_post(&self, post_id: &str, post: &KeptPost) -> Result<()>;
+
+    /// The answer of `detector` on these bytes, if one is kept. `detector` names component, model and version, such as
+    /// `ai_generated:clip-linear@1`.
+    async fn finding(
+        &self,
+        sha256: &str,
+        detector: &str,
+        now: Timestamp,
+    ) -> Result<Option<PictureFinding>>;
+
+    /// Keeps an answer.
+    async fn keep_finding(
+        &self,
+        sha256: &str,
+        detector: &str,
+        finding: &PictureFinding,
+        now: Timestamp,
+    ) -> Result<()>;
+}
+
+/// A scraped post that may be reused.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptPost {
+    /// When it was read from the upstream.
+    pub scraped_at: Timestamp,
+    /// What it holds.
+    pub content: Post,
+}
+
+/// Asked by every role and by operators.
+#[async_trait]
+pub trait Operations: Send + Sync {
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<()>;
+
+    /// Says that a role lives; forgotten after 30 s.
+    async fn heartbeat(&self, beat: &Heartbeat, now: Timestamp) -> Result<()>;
+
+    /// The roles that live.
+    async fn heartbeats(&self, now: Timestamp) -> Result<Vec<Heartbeat>>;
+
+    /// Keeps a dead letter where the topic itself is only a rolling window (embedded parts).
+    async fn keep_dead_letter(&self, letter: &KeptDeadLetter) -> Result<()>;
+
+    /// Dead letters of a stage, newest first.
+    async fn dead_letters(&self, stage: &str, limit: u32) -> Result<Vec<KeptDeadLetter>>;
+}
+
+/// A sign of life of one instance of a role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// `api`, `record`, `scrape`, `detect` or `score`.
+    pub role: String,
+    /// Name of the instance.
+    pub instance: String,
+    /// Version of the binary.
+    pub version: String,
+    /// When it was given.
+    pub at: Timestamp,
+    /// What the role wants operators to know: `circuit`, `models`, `runtime`, ...
+    pub details: serde_json::Value,
+}
+
+/// A dead letter as kept in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptDeadLetter {
+    /// The stage that gave up.
+    pub stage: String,
+    /// Why.
+    pub code: Reason,
+    /// Topic, partition and offset of the record.
+    pub origin: (String, i32, i64),
+    /// When it failed last.
+    pub failed_at: Timestamp,
+    /// Key of the record.
+    pub key: Option<Vec<u8>>,
+    /// Value of the record.
+    pub value: Option<Vec<u8>>,
+    /// Headers of the dead letter, the record's own first.
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+/// Ends a run without a score: writes the failed row and gives the records that must be produced, none if it was deleted.
+///
+/// # Errors
+/// When the store did not take it.
+pub async fn fail(
+    store: &dyn Store,
+    (analysis_id, run, post): (Uuid, Run, &PostRef),
+    error: schemas::events::result::Failure,
+    at: Timestamp,
+    now: Timestamp,
+) -> Result<Vec<schemas::Record>> {
+    let result = AnalysisResult::failed(analysis_id, run, post.clone(), error, at);
+    match store.finish(&result, now).await? {
+        Finished::Written { latest } => result
+            .records(latest)
+            .map_err(|error| StoreError::Corrupt(error.to_string())),
+        Finished::Deleted => Ok(Vec::new()),
+    }
+}

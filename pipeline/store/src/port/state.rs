@@ -1,0 +1,150 @@
+//! What a caller sees of an analysis, derived from the facts kept of it.
+
+use jiff::Timestamp;
+use schemas::{AnalysisResult, PostRef, Run, events::result::Outcome};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::StorePolicy;
+
+/// Status of an analysis or of a batch item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Accepted, not begun.
+    Pending,
+    /// Begun.
+    Processing,
+    /// Ended with a score.
+    Completed,
+    /// Ended without one.
+    Failed,
+}
+
+impl Status {
+    /// The name in rows, labels and JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Processing => "processing",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The status a name stands for.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [
+            Self::Pending,
+            Self::Processing,
+            Self::Completed,
+            Self::Failed,
+        ]
+        .into_iter()
+        .find(|status| status.name() == name)
+    }
+}
+
+impl From<Outcome> for Status {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Completed => Self::Completed,
+            Outcome::Failed => Self::Failed,
+        }
+    }
+}
+
+/// A claimed run and how far it has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    /// The run.
+    pub run: Run,
+    /// Percent.
+    pub percent: u8,
+}
+
+/// Everything kept of an analysis.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnalysisRow {
+    /// The analysis.
+    pub analysis_id: Uuid,
+    /// The post.
+    pub post: PostRef,
+    /// When it was first submitted.
+    pub created_at: Timestamp,
+    /// Start of the newest submission's run, in milliseconds since the Unix epoch.
+    pub pending_run_ms: i64,
+    /// The newest run that was claimed.
+    pub work: Option<Work>,
+    /// The newest terminal result.
+    pub result: Option<AnalysisResult>,
+}
+
+/// What a caller sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnalysisState {
+    /// Where it stands.
+    pub status: Status,
+    /// 0 to 100.
+    pub percent: u8,
+}
+
+impl AnalysisRow {
+    /// Where the analysis stands. A result holds until a later run is claimed, or, where it failed and is no longer
+    /// reusable, until a later submission is accepted.
+    #[must_use]
+    pub fn state(&self, policy: &StorePolicy) -> AnalysisState {
+        if let Some(result) = &self.result {
+            let reclaimed = self
+                .work
+                .is_some_and(|work| work.run.started_ms > result.run.started_ms);
+            if !reclaimed && !begins_new_run(result, self.pending_run_ms, policy) {
+                return AnalysisState {
+                    status: result.status.into(),
+                    percent: 100,
+                };
+            }
+        }
+        let finished_run = self
+            .result
+            .as_ref()
+            .map_or(i64::MIN, |result| result.run.started_ms);
+        match self.work {
+            Some(work) if work.run.started_ms > finished_run => AnalysisState {
+                status: Status::Processing,
+                percent: work.percent,
+            },
+            _ => AnalysisState {
+                status: Status::Pending,
+                percent: 0,
+            },
+        }
+    }
+
+    /// The result, if it is what the caller sees.
+    #[must_use]
+    pub fn current_result(&self, policy: &StorePolicy) -> Option<&AnalysisResult> {
+        let ended = matches!(
+            self.state(policy).status,
+            Status::Completed | Status::Failed
+        );
+        self.result.as_ref().filter(|_| ended)
+    }
+}
+
+/// Whether a submission whose run starts at `run_started_ms` begins a new run although `result` exists: only after a failure
+/// that is no longer reusable. Decided from the submission's own time, so that everyone who asks gets the same answer.
+#[must_use]
+pub fn begins_new_run(result: &AnalysisResult, run_started_ms: i64, policy: &StorePolicy) -> bool {
+    let reusable_ms =
+        i64::try_from(policy.failed_reusable_s.saturating_mul(1000)).unwrap_or(i64::MAX);
+    result.status == Outcome::Failed
+        && run_started_ms > result.run.started_ms
+        && run_started_ms
+            >= result
+                .completed_at
+                .as_millisecond()
+                .saturating_add(reusable_ms)
+}
