@@ -1,0 +1,54 @@
+//! One trace over all topics: W3C `traceparent` read from a consumed record and written into a produced one.
+
+use opentelemetry::{
+    Context,
+    propagation::{Extractor, Injector, TextMapPropagator},
+};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use schemas::Header;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+const TRACEPARENT: &str = "traceparent";
+
+struct Headers<'a>(&'a [Header]);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        schemas::envelope::text(self.0, key)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.iter().map(|header| header.name.as_str()).collect()
+    }
+}
+
+struct HeadersMut<'a>(&'a mut Vec<Header>);
+
+impl Injector for HeadersMut<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        if key == TRACEPARENT {
+            self.0.push(Header::new(TRACEPARENT, value));
+        }
+    }
+}
+
+/// The trace a record belongs to; an empty context when it names none.
+#[must_use]
+pub fn extract(headers: &[Header]) -> Context {
+    TraceContextPropagator::new().extract(&Headers(headers))
+}
+
+/// Makes `span` a child of the trace that `context` names.
+pub fn continue_trace(span: &Span, context: Context) {
+    if let Err(error) = span.set_parent(context) {
+        tracing::debug!(%error, "the span joins no trace");
+    }
+}
+
+/// Writes the trace of `span` into headers that have none yet; nothing when tracing is off.
+pub fn inject(span: &Span, headers: &mut Vec<Header>) {
+    if headers.iter().all(|header| header.name != TRACEPARENT) {
+        TraceContextPropagator::new().inject_context(&span.context(), &mut HeadersMut(headers));
+    }
+}
