@@ -147,8 +147,10 @@ pub fn is_shortcode(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
+/// A user name; `.` and `..` are path navigation, not names.
 fn is_user(text: &str) -> bool {
     (1..=30).contains(&text.len())
+        && text.bytes().any(|b| b != b'.')
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.')
