@@ -1,0 +1,22 @@
+# What a developer types. Scripts are in infra/dev; each installs what it needs on Debian (with sudo when not root), and
+# needs only make and a Rust toolchain from rustup to begin with.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint schemas
+
+# Options of `trustcard demo`, such as DEMO_ARGS="--exit --json".
+DEMO_ARGS ?=
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Sample posts through the whole pipeline, scored (DEMO_ARGS="--exit --json")
+	@infra/dev/demo.sh $(DEMO_ARGS)
+
+test: ## Every test of the workspace
+	@infra/dev/test.sh
+
+lint: ## Format, clippy, dependency rules, shell scripts, docker-compose.yml
+	@infra/dev/lint.sh
+
+schemas: ## Write schemas/json from the Rust types
+	@cargo run --quiet -p trustcard-schemas --example write_schemas

@@ -1,0 +1,63 @@
+# Sourced by the scripts beside it: what has to be on the machine. Nothing is installed that is there already.
+# shellcheck shell=bash
+
+say() { printf '\n\033[1m== %s\033[0m\n' "$*" >&2; }
+die() { printf '\n\033[1;31merror:\033[0m %s\n' "$*" >&2; exit 1; }
+
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
+
+# Installs Debian packages.
+need_packages() {
+    [ "$#" -gt 0 ] || return 0
+    command -v apt-get >/dev/null || die "this is not Debian: install what it calls $*, then run this again"
+    local as_root=()
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || die "as root, run: apt-get install $*"
+        as_root=(sudo)
+    fi
+    say "Installing $*"
+    "${as_root[@]}" apt-get update -q >&2 || true # an older list may do; if not, the next line says so
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >&2 \
+        || die "apt-get could not install $*; see above"
+}
+
+# Installs the package of a command that is missing: need_command COMMAND [PACKAGE]
+need_command() {
+    command -v "$1" >/dev/null || need_packages "${2:-$1}"
+}
+
+# cargo, and at least the Rust of Cargo.toml.
+need_rust() {
+    if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then
+        PATH="$HOME/.cargo/bin:$PATH"
+    fi
+    local wanted found
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+    command -v cargo >/dev/null || die "Rust $wanted or newer is needed and cargo was not found: install rustup, then open a new shell"
+    found=$(rustc --version | cut -d ' ' -f 2)
+    [ "$(printf '%s\n' "$wanted" "$found" | sort -V | head -n 1)" = "$wanted" ] \
+        || die "Rust $wanted or newer is needed, this is $found: run rustup update"
+}
+
+# What it takes to compile: librdkafka, OpenSSL and SQLite are built from source.
+need_build_tools() {
+    need_rust
+    local missing=() command
+    for command in gcc g++ make python3; do
+        command -v "$command" >/dev/null || missing+=("$command")
+    done
+    # The perl of a bare Debian comes without the modules that OpenSSL's build uses.
+    perl -MFindBin -MIPC::Cmd -MTime::Piece -e 1 2>/dev/null || missing+=(perl)
+    python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+    # Without the certificates pip and cargo trust nobody.
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+    need_packages "${missing[@]}"
+}
+
+# Fetches the models with the given trustcard binary; says so and fails when they can't be had.
+pull_models() {
+    say "Fetching the models (110 MB the first time)"
+    "$1" models pull && return
+    say "The models could not be fetched, see above: pictures will be \"not checked\""
+    return 1
+}
