@@ -1,0 +1,18 @@
+//! The scrape stage: from a submitted URL to the post and its stored media.
+//!
+//! - [`config`]: everything that may change when the site does, and every cap;
+//! - [`net`]: one HTTP client that can't be led to an address it must not reach;
+//! - [`upstream`]: the port and its adapters: anonymous web, embed page, operator's session;
+//! - [`media`]: pictures and videos, capped in size, time and pixels before anything decodes them;
+//! - [`budget`]: how many requests a minute; [`circuit`]: when to make none at all;
+//! - [`metrics`]: every metric of this crate.
+
+pub mod budget;
+pub mod circuit;
+pub mod config;
+pub mod media;
+pub mod metrics;
+pub mod net;
+pub mod upstream;
+
+pub use config::ScrapeConfig;
