@@ -1,14 +1,32 @@
 //! The machinery of the pipeline, true of any message.
 #![warn(missing_docs)]
 
+mod at_least_once;
 pub mod clock;
 pub mod config;
+mod consumer;
+mod delivery;
+pub mod embedded;
 pub mod gate;
+pub mod kafka;
+mod ledger;
 pub mod lifecycle;
+pub mod metrics;
 pub mod ops;
+mod producer;
+pub mod publisher;
+pub mod retry;
+pub mod runner;
 pub mod stage;
+pub mod tail;
 pub mod telemetry;
 
+pub use consumer::ConsumerError;
 pub use clock::{Clock, SharedClock, SystemClock};
+pub use embedded::{EmbeddedBroker, EmbeddedTopic};
 pub use gate::{Gate, GateState, GateWatch};
+pub use kafka::Kafka;
+pub use metrics::EngineMetrics;
+pub use publisher::Publisher;
+pub use runner::{Runner, RunnerConfig, RunnerError};
 pub use stage::{Message, Meta, Outcome, Stage, StageError};

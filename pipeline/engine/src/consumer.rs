@@ -1,0 +1,206 @@
+//! Reading a topic as a member of a group. One thread does nothing but poll, so the broker always hears from this member,
+//! whatever the stage is doing; everything it learns goes over channels to the runner.
+
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+        mpsc::SyncSender,
+    },
+    time::Duration,
+};
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    config::FromClientConfigAndContext,
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
+    error::KafkaError,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{kafka::Kafka, ledger::TopicPartition, metrics::StageMetrics};
+
+mod context;
+pub(crate) mod fetched;
+mod poll;
+
+use context::Context;
+pub(crate) use fetched::Fetched;
+
+/// Batches of records that may wait for the runner; together with [`poll::MAX_BATCH`] this bounds what lies between the two.
+const WAITING_BATCHES: usize = 4;
+
+/// The consumer can't go on.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ConsumerError {
+    /// A setting is wrong.
+    #[error("the consumer can't be made, check the Kafka settings: {0}")]
+    Settings(KafkaError),
+    /// Records between the committed offset and the oldest one the broker has are gone, or the topic was made anew.
+    #[error(
+        "the committed offset of group {group} lies outside of what topic {topic} holds: records were lost by retention, or \
+         the topic was recreated. Nothing is skipped silently; set the group's offset by hand, then start again"
+    )]
+    OffsetOutOfRange {
+        /// The consumer group.
+        group: String,
+        /// What it reads.
+        topic: String,
+    },
+    /// The client has given up for good, for instance because another member took its name.
+    #[error("the Kafka client has failed for good: {0}")]
+    Fatal(String),
+    /// The poll thread is gone.
+    #[error("the poll thread has ended unexpectedly")]
+    Ended,
+}
+
+/// What happened to the assignment.
+#[derive(Debug)]
+pub(crate) enum Control {
+    /// These partitions are ours and positioned; records read from now on carry at least this epoch.
+    Assigned {
+        partitions: Vec<TopicPartition>,
+        epoch: u64,
+    },
+    /// These partitions are about to go; the poll thread waits, for a bounded time, until `done` is told.
+    Revoking { done: SyncSender<()> },
+    /// These partitions are gone.
+    Gone { partitions: Vec<TopicPartition> },
+    /// The consumer has ended with an error.
+    Failed(ConsumerError),
+}
+
+/// Records in the order they were read.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) epoch: u64,
+    pub(crate) records: Vec<Fetched>,
+}
+
+/// What the runner tells the poll thread.
+#[derive(Debug, Default)]
+struct Orders {
+    hold: AtomicBool,
+    close: AtomicBool,
+}
+
+/// A member of a group. Leaves the group when dropped, at the poll thread's next turn.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    pub(crate) control: mpsc::UnboundedReceiver<Control>,
+    pub(crate) batches: mpsc::Receiver<Batch>,
+    orders: Arc<Orders>,
+    offsets: Offsets,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Consumer {
+    /// Joins `group` and reads `topic`. On revocation the poll thread waits at most `drain` for the runner's last commit.
+    pub(crate) fn join(
+        kafka: &Kafka,
+        client_id: &str,
+        group: &str,
+        topic: &str,
+        drain: Duration,
+        metrics: StageMetrics,
+    ) -> Result<Self, ConsumerError> {
+        let (control_in, control) = mpsc::unbounded_channel();
+        let (batches_in, batches) = mpsc::channel(WAITING_BATCHES);
+        let (ended_in, ended) = oneshot::channel();
+        let orders = Arc::new(Orders::default());
+        let topic: Arc<str> = topic.into();
+        let context = Context::new(
+            Arc::clone(&topic),
+            control_in.clone(),
+            drain,
+            metrics.clone(),
+        );
+        let config = kafka.consumer(client_id, group);
+        let consumer = BaseConsumer::from_config_and_context(&config, context)
+            .map_err(ConsumerError::Settings)?;
+        consumer
+            .subscribe(&[&topic])
+            .map_err(ConsumerError::Settings)?;
+        let consumer = Arc::new(consumer);
+        let offsets = Offsets(Arc::downgrade(&consumer));
+        let poll = poll::Poll::new(
+            consumer,
+            group.to_owned(),
+            topic,
+            control_in,
+            batches_in,
+            Arc::clone(&orders),
+            metrics,
+        );
+        let runtime = tokio::runtime::Handle::current();
+        std::thread::Builder::new()
+            .name(format!("poll-{client_id}"))
+            .spawn(move || {
+                poll.run(&runtime);
+                let _ = ended_in.send(());
+            })
+            .map_err(|error| ConsumerError::Fatal(error.to_string()))?;
+        Ok(Self {
+            control,
+            batches,
+            orders,
+            offsets,
+            ended,
+        })
+    }
+
+    /// Pauses all partitions, or lets them go on.
+    pub(crate) fn hold(&self, hold: bool) {
+        self.orders.hold.store(hold, Ordering::Relaxed);
+    }
+
+    /// Commits offsets of this member.
+    pub(crate) fn offsets(&self) -> Offsets {
+        self.offsets.clone()
+    }
+
+    /// Leaves the group and waits until that is done. Nothing is committed any more.
+    pub(crate) async fn leave(mut self) {
+        self.orders.close.store(true, Ordering::Relaxed);
+        // Nobody will answer a revocation from here on; with the channel closed the poll thread does not wait for one.
+        self.control.close();
+        self.batches.close();
+        let _ = (&mut self.ended).await;
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.orders.close.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Commits offsets of a member of a group.
+#[derive(Debug, Clone)]
+pub(crate) struct Offsets(Weak<BaseConsumer<Context>>);
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Context")
+    }
+}
+
+impl Offsets {
+    /// Commits, and waits for the broker's answer on a thread that may block.
+    pub(crate) async fn commit(&self, offsets: Vec<(TopicPartition, i64)>) -> Result<(), String> {
+        let consumer = self.0.clone();
+        let committed = tokio::task::spawn_blocking(move || {
+            let consumer = consumer.upgrade().ok_or("the group was left")?;
+            let mut list = TopicPartitionList::with_capacity(offsets.len());
+            for (at, offset) in &offsets {
+                list.add_partition_offset(&at.topic, at.partition, Offset::Offset(*offset))
+                    .map_err(|error| error.to_string())?;
+            }
+            consumer
+                .commit(&list, CommitMode::Sync)
+                .map_err(|error| format!("offsets were not committed: {error}"))
+        });
+        committed.await.map_err(|error| error.to_string())?
+    }
+}

@@ -1,0 +1,224 @@
+//! The poll thread's loop.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+    error::{KafkaError, RDKafkaErrorCode},
+    message::Message as _,
+};
+use tokio::{
+    runtime::Handle,
+    sync::mpsc::{Sender, UnboundedSender, error::TrySendError},
+    time::timeout,
+};
+
+use super::{Batch, ConsumerError, Control, Fetched, Orders, context::Context};
+use crate::{ledger::TopicPartition, metrics::StageMetrics};
+
+/// Most records handed over at once.
+pub(super) const MAX_BATCH: usize = 500;
+/// Most bytes of keys and values handed over at once (one record may be larger).
+const MAX_BATCH_BYTES: usize = 1024 * 1024;
+/// How long one turn waits for records; also how soon an order is obeyed.
+const TURN: Duration = Duration::from_millis(50);
+/// How long the runner may keep a batch waiting before the partitions are paused, which throws away what was prefetched.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How long one turn may wait for committed offsets.
+const POSITIONS_TIMEOUT: Duration = Duration::from_secs(1);
+
+pub(super) struct Poll {
+    consumer: Arc<BaseConsumer<Context>>,
+    group: String,
+    topic: Arc<str>,
+    control: UnboundedSender<Control>,
+    batches: Sender<Batch>,
+    orders: Arc<Orders>,
+    metrics: StageMetrics,
+    epoch: u64,
+    paused: bool,
+    /// Batches the runner has not taken yet; more than one only when records came in while pausing.
+    waiting: VecDeque<Batch>,
+}
+
+impl Poll {
+    pub(super) fn new(
+        consumer: Arc<BaseConsumer<Context>>,
+        group: String,
+        topic: Arc<str>,
+        control: UnboundedSender<Control>,
+        batches: Sender<Batch>,
+        orders: Arc<Orders>,
+        metrics: StageMetrics,
+    ) -> Self {
+        Self {
+            consumer,
+            group,
+            topic,
+            control,
+            batches,
+            orders,
+            metrics,
+            epoch: 0,
+            paused: false,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// Polls until told to close, or until the consumer fails for good. Leaves the group at the end.
+    pub(super) fn run(mut self, runtime: &Handle) {
+        while !self.orders.close.load(Ordering::Relaxed) {
+            if let Err(error) = self.turn(runtime) {
+                let _ = self.control.send(Control::Failed(error));
+                break;
+            }
+        }
+        self.metrics.paused.set(0);
+    }
+
+    fn turn(&mut self, runtime: &Handle) -> Result<(), ConsumerError> {
+        self.assign()?;
+        self.pause(self.orders.hold.load(Ordering::Relaxed) || !self.waiting.is_empty())?;
+        let batch = self.read()?;
+        if !batch.records.is_empty() {
+            self.waiting.push_back(batch);
+        }
+        self.hand_over(runtime);
+        Ok(())
+    }
+
+    /// Resolves the positions of a new assignment and begins to fetch: where the group has committed, or at the beginning
+    /// where it never has. Tried again at the next turn when the broker does not answer.
+    fn assign(&mut self) -> Result<(), ConsumerError> {
+        let context = Arc::clone(self.consumer.context());
+        let Some(list) = context.take_assignment() else {
+            return Ok(());
+        };
+        let positions = if list.count() == 0 {
+            Some(list.clone())
+        } else {
+            self.positions(&list)
+        };
+        let Some(positions) = positions else {
+            context.put_back(list);
+            return Ok(());
+        };
+        self.consumer
+            .assign(&positions)
+            .map_err(|error| ConsumerError::Fatal(error.to_string()))?;
+        self.epoch += 1;
+        self.paused = false;
+        let _ = self.control.send(Control::Assigned {
+            partitions: context.partitions(&positions),
+            epoch: self.epoch,
+        });
+        Ok(())
+    }
+
+    fn positions(&self, list: &TopicPartitionList) -> Option<TopicPartitionList> {
+        let resolved = self
+            .consumer
+            .committed_offsets(list.clone(), POSITIONS_TIMEOUT)
+            .and_then(|committed| {
+                let partitions = self.consumer.context().partitions(&committed);
+                for TopicPartition { topic, partition } in partitions {
+                    let found = committed.find_partition(&topic, partition);
+                    if let Some(mut found) = found {
+                        found.error()?;
+                        if !matches!(found.offset(), Offset::Offset(_)) {
+                            found.set_offset(Offset::Beginning)?;
+                        }
+                    }
+                }
+                Ok(committed)
+            });
+        resolved
+            .inspect_err(|error| tracing::warn!(%error, group = self.group, "committed offsets"))
+            .ok()
+    }
+
+    fn pause(&mut self, pause: bool) -> Result<(), ConsumerError> {
+        if pause == self.paused {
+            return Ok(());
+        }
+        let changed = self.consumer.assignment().and_then(|all| {
+            if pause {
+                self.consumer.pause(&all)
+            } else {
+                self.consumer.resume(&all)
+            }
+        });
+        changed.map_err(|error| ConsumerError::Fatal(error.to_string()))?;
+        self.paused = pause;
+        self.metrics.paused.set(i64::from(pause));
+        Ok(())
+    }
+
+    /// One turn's worth of records; empty when none came.
+    fn read(&self) -> Result<Batch, ConsumerError> {
+        let mut batch = Batch {
+            epoch: self.epoch,
+            records: Vec::new(),
+        };
+        // A batch that waits for the runner must not wait for the broker too.
+        let mut wait = if self.waiting.is_empty() {
+            TURN
+        } else {
+            Duration::ZERO
+        };
+        let mut bytes = 0;
+        while batch.records.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES {
+            match self.consumer.poll(wait) {
+                None => break,
+                Some(Ok(message)) => {
+                    let at = TopicPartition::new(Arc::clone(&self.topic), message.partition());
+                    bytes += message.payload_len() + message.key_len();
+                    batch.records.push(Fetched::detach(at, &message));
+                }
+                Some(Err(error)) => self.judge(error)?,
+            }
+            wait = Duration::ZERO;
+        }
+        Ok(batch)
+    }
+
+    /// Most errors pass by themselves and were logged by the client's context; some are the end.
+    fn judge(&self, error: KafkaError) -> Result<(), ConsumerError> {
+        match error {
+            KafkaError::MessageConsumption(
+                RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
+            ) => Err(ConsumerError::OffsetOutOfRange {
+                group: self.group.clone(),
+                topic: self.topic.to_string(),
+            }),
+            KafkaError::MessageConsumptionFatal(code) => {
+                Err(ConsumerError::Fatal(code.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn hand_over(&mut self, runtime: &Handle) {
+        while let Some(batch) = self.waiting.pop_front() {
+            let Err(TrySendError::Full(batch)) = self.batches.try_send(batch) else {
+                continue;
+            };
+            // Already paused: look after the broker every turn. Otherwise there is time before pausing is worth it.
+            let wait = if self.paused { TURN } else { PATIENCE };
+            let room = runtime.block_on(async { timeout(wait, self.batches.reserve()).await });
+            match room {
+                Ok(Ok(room)) => room.send(batch),
+                Ok(Err(_)) => {}
+                Err(_) => {
+                    self.waiting.push_front(batch);
+                    return;
+                }
+            }
+        }
+    }
+}

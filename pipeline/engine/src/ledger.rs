@@ -1,0 +1,396 @@
+//! What was read, what is done, and how far each partition may be committed. Pure bookkeeping: no I/O, no clock.
+//!
+//! Messages complete in any order. The frontier of a partition is the longest run of completed messages from its oldest one
+//! that is not committed yet; only what lies behind the frontier leaves the ledger, outputs and offset together.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+/// A partition of a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicPartition {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The partition's number.
+    pub partition: i32,
+}
+
+impl TopicPartition {
+    /// A partition of a topic.
+    pub fn new(topic: impl Into<Arc<str>>, partition: i32) -> Self {
+        Self {
+            topic: topic.into(),
+            partition,
+        }
+    }
+}
+
+/// What lay behind the frontier of one partition.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Taken<O> {
+    /// The partition.
+    pub at: TopicPartition,
+    /// The assignment it was read under.
+    pub epoch: u64,
+    /// The offset to commit: of the last message taken, plus one.
+    pub next_offset: i64,
+    /// Outputs of the messages taken, in offset order.
+    pub outputs: Vec<O>,
+    /// Messages taken.
+    pub records: usize,
+    /// Bytes they held: their own and those of their outputs.
+    pub bytes: usize,
+}
+
+#[derive(Debug)]
+struct Entry<O> {
+    offset: i64,
+    bytes: usize,
+    done: Option<O>,
+}
+
+#[derive(Debug)]
+struct Partition<O> {
+    epoch: u64,
+    last: i64,
+    entries: VecDeque<Entry<O>>,
+}
+
+/// The ledger of one stage instance. `O` is what one message leaves behind.
+#[derive(Debug)]
+pub struct Ledger<O> {
+    partitions: BTreeMap<TopicPartition, Partition<O>>,
+    records: usize,
+    done: usize,
+    bytes: usize,
+}
+
+impl<O> Default for Ledger<O> {
+    fn default() -> Self {
+        Self {
+            partitions: BTreeMap::new(),
+            records: 0,
+            done: 0,
+            bytes: 0,
+        }
+    }
+}
+
+impl<O> Ledger<O> {
+    /// Begins a partition anew. What an earlier assignment left is dropped, and so will be its completions.
+    pub fn assign(&mut self, at: TopicPartition, epoch: u64) {
+        self.revoke(&at);
+        self.partitions.insert(
+            at,
+            Partition {
+                epoch,
+                last: -1,
+                entries: VecDeque::new(),
+            },
+        );
+    }
+
+    /// Forgets a partition that was revoked or lost.
+    pub fn revoke(&mut self, at: &TopicPartition) {
+        if let Some(partition) = self.partitions.remove(at) {
+            self.records -= partition.entries.len();
+            self.done -= partition
+                .entries
+                .iter()
+                .filter(|e| e.done.is_some())
+                .count();
+            self.bytes -= partition.entries.iter().map(|e| e.bytes).sum::<usize>();
+        }
+    }
+
+    /// A message was read under the assignment `epoch`: `bytes` is its size. Offsets may have gaps (transaction markers,
+    /// compaction). False, and not tracked, when it was read before the partition's present assignment, when the
+    /// partition isn't assigned, or when its offset doesn't grow.
+    #[must_use]
+    pub fn track(&mut self, at: &TopicPartition, epoch: u64, offset: i64, bytes: usize) -> bool {
+        let Some(partition) = self.partitions.get_mut(at) else {
+            return false;
+        };
+        if epoch < partition.epoch || offset <= partition.last {
+            return false;
+        }
+        partition.last = offset;
+        partition.entries.push_back(Entry {
+            offset,
+            bytes,
+            done: None,
+        });
+        self.records += 1;
+        self.bytes += bytes;
+        true
+    }
+
+    /// The assignment under which messages of this partition are tracked now.
+    #[must_use]
+    pub fn epoch(&self, at: &TopicPartition) -> Option<u64> {
+        self.partitions.get(at).map(|partition| partition.epoch)
+    }
+
+    /// A message is done and leaves `outputs` of `bytes`. False, and nothing happens, when it belongs to an older
+    /// assignment, is not tracked, or was completed before.
+    pub fn complete(
+        &mut self,
+        at: &TopicPartition,
+        epoch: u64,
+        offset: i64,
+        outputs: O,
+        bytes: usize,
+    ) -> bool {
+        let Some(partition) = self.partitions.get_mut(at).filter(|p| p.epoch == epoch) else {
+            return false;
+        };
+        let found = partition
+            .entries
+            .binary_search_by_key(&offset, |entry| entry.offset);
+        let Some(entry) = found.ok().and_then(|i| partition.entries.get_mut(i)) else {
+            return false;
+        };
+        if entry.done.is_some() {
+            return false;
+        }
+        entry.done = Some(outputs);
+        entry.bytes += bytes;
+        self.bytes += bytes;
+        self.done += 1;
+        true
+    }
+
+    /// Whether a message lies behind a frontier.
+    #[must_use]
+    pub fn has_frontier(&self) -> bool {
+        self.partitions
+            .values()
+            .any(|p| p.entries.front().is_some_and(|entry| entry.done.is_some()))
+    }
+
+    /// Takes what lies behind the frontiers. `admit` sees the outputs of each message in offset order; where it refuses, that
+    /// partition's frontier ends for now.
+    pub fn take(&mut self, mut admit: impl FnMut(&mut O) -> bool) -> Vec<Taken<O>> {
+        let mut all = Vec::new();
+        for (at, partition) in &mut self.partitions {
+            let mut taken = Taken {
+                at: at.clone(),
+                epoch: partition.epoch,
+                next_offset: 0,
+                outputs: Vec::new(),
+                records: 0,
+                bytes: 0,
+            };
+            while let Some(front) = partition.entries.front_mut() {
+                if !front.done.as_mut().is_some_and(&mut admit) {
+                    break;
+                }
+                taken.next_offset = front.offset + 1;
+                taken.records += 1;
+                taken.bytes += front.bytes;
+                taken
+                    .outputs
+                    .extend(partition.entries.pop_front().and_then(|entry| entry.done));
+            }
+            if taken.records > 0 {
+                self.records -= taken.records;
+                self.done -= taken.records;
+                self.bytes -= taken.bytes;
+                all.push(taken);
+            }
+        }
+        all
+    }
+
+    /// Messages tracked and not taken.
+    #[must_use]
+    pub const fn records(&self) -> usize {
+        self.records
+    }
+
+    /// Messages completed and not taken, behind a frontier or not.
+    #[must_use]
+    pub const fn done(&self) -> usize {
+        self.done
+    }
+
+    /// Bytes of messages tracked and not taken, and of their outputs.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(partition: i32) -> TopicPartition {
+        TopicPartition::new("in", partition)
+    }
+
+    fn ledger(offsets: &[i64]) -> Ledger<String> {
+        let mut ledger = Ledger::default();
+        ledger.assign(at(0), 1);
+        for offset in offsets {
+            assert!(ledger.track(&at(0), 1, *offset, 10));
+        }
+        ledger
+    }
+
+    fn done(ledger: &mut Ledger<String>, offset: i64) -> bool {
+        ledger.complete(&at(0), 1, offset, format!("out{offset}"), 3)
+    }
+
+    /// What was taken from partition 0: next offset and outputs.
+    fn take(ledger: &mut Ledger<String>) -> Option<(i64, Vec<String>)> {
+        let mut taken = ledger.take(|_| true);
+        assert!(taken.len() <= 1);
+        taken.pop().map(|t| (t.next_offset, t.outputs))
+    }
+
+    fn outs(offsets: &[i64]) -> Vec<String> {
+        offsets.iter().map(|o| format!("out{o}")).collect()
+    }
+
+    #[test]
+    fn nothing_is_taken_before_the_oldest_message_is_done() {
+        let mut ledger = ledger(&[5, 6, 7]);
+        assert!(done(&mut ledger, 6) && done(&mut ledger, 7));
+        assert!(!ledger.has_frontier());
+        assert_eq!(take(&mut ledger), None);
+    }
+
+    #[test]
+    fn completion_in_any_order_yields_outputs_in_offset_order_and_the_offset_after_them() {
+        for order in [[5, 6, 7], [7, 6, 5], [6, 5, 7], [7, 5, 6]] {
+            let mut ledger = ledger(&[5, 6, 7]);
+            for offset in order {
+                assert!(done(&mut ledger, offset));
+            }
+            assert!(ledger.has_frontier());
+            assert_eq!(take(&mut ledger), Some((8, outs(&[5, 6, 7]))));
+            assert_eq!(take(&mut ledger), None, "taken once");
+        }
+    }
+
+    #[test]
+    fn outputs_beyond_a_message_under_way_stay() {
+        let mut ledger = ledger(&[5, 6, 7, 8]);
+        for offset in [5, 6, 8] {
+            done(&mut ledger, offset);
+        }
+        assert_eq!(take(&mut ledger), Some((7, outs(&[5, 6]))));
+        done(&mut ledger, 7);
+        assert_eq!(take(&mut ledger), Some((9, outs(&[7, 8]))));
+    }
+
+    #[test]
+    fn gaps_in_offsets_are_no_messages() {
+        let mut ledger = ledger(&[3, 9, 400]);
+        for offset in [9, 3, 400] {
+            assert!(done(&mut ledger, offset));
+        }
+        assert_eq!(take(&mut ledger), Some((401, outs(&[3, 9, 400]))));
+    }
+
+    #[test]
+    fn offsets_that_do_not_grow_are_not_tracked() {
+        let mut ledger = ledger(&[5]);
+        assert!(!ledger.track(&at(0), 1, 5, 10));
+        assert!(!ledger.track(&at(0), 1, 4, 10));
+        assert_eq!((ledger.records(), ledger.bytes()), (1, 10));
+    }
+
+    #[test]
+    fn a_completion_counts_once_and_only_for_a_tracked_message() {
+        let mut ledger = ledger(&[5]);
+        assert!(!done(&mut ledger, 6));
+        assert!(done(&mut ledger, 5));
+        assert!(!done(&mut ledger, 5));
+        assert_eq!(ledger.bytes(), 13);
+    }
+
+    #[test]
+    fn completions_of_an_older_assignment_are_dropped() {
+        let mut ledger = ledger(&[5]);
+        ledger.assign(at(0), 2);
+        assert!(ledger.track(&at(0), 2, 5, 10));
+        assert!(!ledger.complete(&at(0), 1, 5, "old".to_owned(), 3));
+        assert!(ledger.complete(&at(0), 2, 5, "new".to_owned(), 3));
+        assert_eq!(take(&mut ledger), Some((6, vec!["new".to_owned()])));
+    }
+
+    #[test]
+    fn records_read_before_the_present_assignment_are_not_tracked() {
+        let mut ledger = ledger(&[5]);
+        ledger.assign(at(0), 3);
+        assert!(!ledger.track(&at(0), 2, 6, 10));
+        assert!(
+            ledger.track(&at(0), 4, 6, 10),
+            "a later assignment of others"
+        );
+        assert_eq!(ledger.epoch(&at(0)), Some(3));
+    }
+
+    #[test]
+    fn a_revoked_partition_takes_its_counts_along_and_leaves_the_others() {
+        let mut ledger = ledger(&[5, 6]);
+        ledger.assign(at(1), 1);
+        assert!(ledger.track(&at(1), 1, 0, 100));
+        done(&mut ledger, 5);
+        let counts = |l: &Ledger<String>| (l.records(), l.done(), l.bytes());
+        assert_eq!(counts(&ledger), (3, 1, 123));
+        ledger.revoke(&at(0));
+        assert_eq!(counts(&ledger), (1, 0, 100));
+        assert!(!done(&mut ledger, 6));
+        assert!(!ledger.track(&at(0), 1, 7, 10));
+        assert_eq!(ledger.epoch(&at(0)), None);
+    }
+
+    #[test]
+    fn a_refused_output_ends_the_frontier_of_its_partition_alone() {
+        let mut ledger = ledger(&[5, 6, 7]);
+        ledger.assign(at(1), 1);
+        assert!(ledger.track(&at(1), 1, 0, 10));
+        for offset in [5, 6, 7] {
+            done(&mut ledger, offset);
+        }
+        ledger.complete(&at(1), 1, 0, "other".to_owned(), 0);
+        let taken = ledger.take(|output| output != "out6");
+        let next: Vec<_> = taken
+            .iter()
+            .map(|t| (t.at.partition, t.next_offset))
+            .collect();
+        assert_eq!(next, [(0, 6), (1, 1)]);
+        assert_eq!(ledger.records(), 2);
+        assert_eq!(take(&mut ledger), Some((8, outs(&[6, 7]))));
+        assert_eq!((ledger.records(), ledger.bytes()), (0, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_order_every_output_leaves_once_and_the_offset_never_passes_a_message_under_way(
+            steps in proptest::collection::vec((0_i64..40, any::<bool>()), 0..200)
+        ) {
+            let mut ledger = ledger(&(0..40).collect::<Vec<_>>());
+            let (mut finished, mut out) = (std::collections::BTreeSet::new(), Vec::new());
+            let mut committed = 0;
+            for (offset, commit) in steps {
+                prop_assert_eq!(done(&mut ledger, offset), finished.insert(offset));
+                if commit && let Some((next, outputs)) = take(&mut ledger) {
+                    prop_assert!((0..next).all(|o| finished.contains(&o)));
+                    prop_assert!(next > committed);
+                    committed = next;
+                    out.extend(outputs);
+                }
+            }
+            prop_assert_eq!(out, outs(&(0..committed).collect::<Vec<_>>()));
+            prop_assert_eq!(ledger.records() as i64, 40 - committed);
+        }
+    }
+}

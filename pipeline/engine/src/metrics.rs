@@ -1,0 +1,219 @@
+//! Every metric of the engine, in one place. The label `task_name` is the name of the stage.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
+};
+use schemas::Reason;
+
+/// Bounds of durations, seconds.
+const SECONDS: [f64; 14] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
+
+/// The metrics of every stage in this process.
+#[derive(Debug, Clone)]
+pub struct EngineMetrics {
+    /// `trustcard_task_duration_seconds{task_name}`: time the stage took for the batch a message was in.
+    duration: HistogramVec,
+    /// `trustcard_tasks_total{task_name,status}`: messages by how they left the stage: `success` (forwarded or skipped),
+    /// `failure` (dead letter), `retry` (each attempt that is to be repeated).
+    tasks: IntCounterVec,
+    /// `trustcard_queue_size{task_name}`: records this instance has yet to settle: read and unsettled, plus unread up to the
+    /// high watermark of its partitions.
+    queue_size: IntGaugeVec,
+    /// `trustcard_stage_reasons_total{task_name,outcome,reason}`: messages skipped, retried and rejected, by reason.
+    reasons: IntCounterVec,
+    /// `trustcard_dead_letters_total{task_name,code}`: dead letters handed to the commit, by code.
+    dead_letters: IntCounterVec,
+    /// `trustcard_in_flight_records{task_name}`: records read and not committed.
+    in_flight: IntGaugeVec,
+    /// `trustcard_held_bytes{task_name}`: bytes of those records and of their outputs.
+    held_bytes: IntGaugeVec,
+    /// `trustcard_paused{task_name}`: 1 while the partitions are paused.
+    paused: IntGaugeVec,
+    /// `trustcard_commit_duration_seconds{task_name}`: time to produce the outputs and commit the offsets of one interval.
+    commit_duration: HistogramVec,
+    /// `trustcard_commit_failures_total{task_name}`: commits that were not done and are tried again.
+    commit_failures: IntCounterVec,
+}
+
+impl EngineMetrics {
+    /// Registers all metrics.
+    ///
+    /// # Errors
+    /// When the registry has metrics of these names already.
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let stage = ["task_name"];
+        let seconds = |name: &str, help: &str| {
+            let opts = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
+            let vec = HistogramVec::new(opts, &stage)?;
+            registry.register(Box::new(vec.clone()))?;
+            prometheus::Result::Ok(vec)
+        };
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            let vec = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(vec.clone()))?;
+            prometheus::Result::Ok(vec)
+        };
+        let gauge = |name: &str, help: &str| {
+            let vec = IntGaugeVec::new(Opts::new(name, help), &stage)?;
+            registry.register(Box::new(vec.clone()))?;
+            prometheus::Result::Ok(vec)
+        };
+        Ok(Self {
+            duration: seconds(
+                "trustcard_task_duration_seconds",
+                "Time the stage took for the batch a message was in",
+            )?,
+            tasks: counter(
+                "trustcard_tasks_total",
+                "Messages by how they left the stage",
+                &["task_name", "status"],
+            )?,
+            queue_size: gauge(
+                "trustcard_queue_size",
+                "Records this instance has yet to settle",
+            )?,
+            reasons: counter(
+                "trustcard_stage_reasons_total",
+                "Messages skipped, retried and rejected, by reason",
+                &["task_name", "outcome", "reason"],
+            )?,
+            dead_letters: counter(
+                "trustcard_dead_letters_total",
+                "Dead letters by code",
+                &["task_name", "code"],
+            )?,
+            in_flight: gauge(
+                "trustcard_in_flight_records",
+                "Records read and not committed",
+            )?,
+            held_bytes: gauge(
+                "trustcard_held_bytes",
+                "Bytes of records read and not committed, and of their outputs",
+            )?,
+            paused: gauge("trustcard_paused", "1 while the partitions are paused")?,
+            commit_duration: seconds(
+                "trustcard_commit_duration_seconds",
+                "Time to produce the outputs and commit the offsets of one interval",
+            )?,
+            commit_failures: counter(
+                "trustcard_commit_failures_total",
+                "Commits that were not done and are tried again",
+                &["task_name"],
+            )?,
+        })
+    }
+
+    /// The metrics of one stage.
+    pub(crate) fn stage(&self, name: &'static str) -> StageMetrics {
+        let status = |status: &str| self.tasks.with_label_values(&[name, status]);
+        let queue_size = self.queue_size.with_label_values(&[name]);
+        StageMetrics {
+            name,
+            duration: self.duration.with_label_values(&[name]),
+            success: status("success"),
+            failure: status("failure"),
+            retry: status("retry"),
+            in_flight: self.in_flight.with_label_values(&[name]),
+            held_bytes: self.held_bytes.with_label_values(&[name]),
+            paused: self.paused.with_label_values(&[name]),
+            commit_duration: self.commit_duration.with_label_values(&[name]),
+            commit_failures: self.commit_failures.with_label_values(&[name]),
+            reasons: self.reasons.clone(),
+            dead_letters: self.dead_letters.clone(),
+            backlog: Arc::new(Backlog {
+                gauge: queue_size,
+                unread: AtomicI64::new(0),
+                unsettled: AtomicI64::new(0),
+            }),
+        }
+    }
+}
+
+/// The metrics of one stage, labels resolved.
+#[derive(Debug, Clone)]
+pub(crate) struct StageMetrics {
+    name: &'static str,
+    pub(crate) duration: Histogram,
+    success: IntCounter,
+    failure: IntCounter,
+    retry: IntCounter,
+    pub(crate) in_flight: IntGauge,
+    pub(crate) held_bytes: IntGauge,
+    pub(crate) paused: IntGauge,
+    pub(crate) commit_duration: Histogram,
+    pub(crate) commit_failures: IntCounter,
+    reasons: IntCounterVec,
+    dead_letters: IntCounterVec,
+    backlog: Arc<Backlog>,
+}
+
+impl StageMetrics {
+    pub(crate) fn forwarded(&self) {
+        self.success.inc();
+    }
+
+    pub(crate) fn skipped(&self, reason: Reason) {
+        self.success.inc();
+        self.reason("skip", reason);
+    }
+
+    pub(crate) fn retried(&self, reason: Reason) {
+        self.retry.inc();
+        self.reason("retry", reason);
+    }
+
+    pub(crate) fn rejected(&self, reason: Reason) {
+        self.failure.inc();
+        self.reason("reject", reason);
+    }
+
+    pub(crate) fn dead_letter(&self, code: Reason) {
+        self.dead_letters
+            .with_label_values(&[self.name, code.code()])
+            .inc();
+    }
+
+    pub(crate) fn backlog(&self) -> &Backlog {
+        &self.backlog
+    }
+
+    fn reason(&self, outcome: &str, reason: Reason) {
+        self.reasons
+            .with_label_values(&[self.name, outcome, reason.code()])
+            .inc();
+    }
+}
+
+/// The backlog of a stage, put together from what the poll thread and the runner know.
+#[derive(Debug)]
+pub(crate) struct Backlog {
+    gauge: IntGauge,
+    unread: AtomicI64,
+    unsettled: AtomicI64,
+}
+
+impl Backlog {
+    pub(crate) fn set_unread(&self, records: i64) {
+        self.unread.store(records, Ordering::Relaxed);
+        self.show();
+    }
+
+    pub(crate) fn set_unsettled(&self, records: i64) {
+        self.unsettled.store(records, Ordering::Relaxed);
+        self.show();
+    }
+
+    fn show(&self) {
+        let (unread, unsettled) = (&self.unread, &self.unsettled);
+        self.gauge
+            .set(unread.load(Ordering::Relaxed) + unsettled.load(Ordering::Relaxed));
+    }
+}

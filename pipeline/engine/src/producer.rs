@@ -1,0 +1,215 @@
+//! Sends many records and waits for all of their acknowledgements at once: delivery reports are counted by callback, one
+//! wake-up a set.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientContext,
+    config::FromClientConfigAndContext,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{DeliveryResult, Header, Message, OwnedHeaders},
+    producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer},
+};
+use schemas::Record;
+use tokio::sync::oneshot;
+
+use crate::{
+    embedded::meter::{Full, Meter, Ticket},
+    kafka::Kafka,
+};
+
+/// How long to wait before trying again when librdkafka's own queue is full.
+const QUEUE_FULL_WAIT: Duration = Duration::from_millis(5);
+
+/// A record on its way out.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) record: Record,
+    /// Headers exactly as they were consumed, to go before those of the record, where [`Record`] can't express them.
+    pub(crate) raw_headers: Option<OwnedHeaders>,
+    ticket: Option<Ticket>,
+}
+
+impl From<Record> for Output {
+    fn from(record: Record) -> Self {
+        Self {
+            record,
+            raw_headers: None,
+            ticket: None,
+        }
+    }
+}
+
+impl Output {
+    /// Makes sure there is room for it; always, where nobody measures.
+    pub(crate) fn reserve(&mut self, meter: Option<&Meter>) -> Result<(), Full> {
+        if let (None, Some(meter)) = (&self.ticket, meter) {
+            self.ticket = meter.reserve(&self.record)?;
+        }
+        Ok(())
+    }
+
+    /// Gives reserved room back.
+    pub(crate) fn release(&mut self) {
+        self.ticket = None;
+    }
+
+    fn headers(&self) -> OwnedHeaders {
+        let own = &self.record.headers;
+        let start = self
+            .raw_headers
+            .clone()
+            .unwrap_or_else(|| OwnedHeaders::new_with_capacity(own.len()));
+        own.iter().fold(start, |headers, header| {
+            headers.insert(Header {
+                key: &header.name,
+                value: Some(&header.value),
+            })
+        })
+    }
+}
+
+/// A producer whose records are acknowledged by all in-sync replicas.
+pub(crate) struct Producer(ThreadedProducer<Reports>);
+
+impl Producer {
+    /// A producer; a record that is not acknowledged within `message_timeout` counts as failed.
+    pub(crate) fn new(
+        kafka: &Kafka,
+        client_id: &str,
+        message_timeout: Duration,
+    ) -> Result<Self, KafkaError> {
+        let config = kafka.producer(client_id, message_timeout);
+        ThreadedProducer::from_config_and_context(&config, Reports).map(Self)
+    }
+
+    /// Sends all, then waits for all. One result for each, in order.
+    pub(crate) async fn send(&self, outputs: &mut [Output]) -> Vec<Result<(), RDKafkaErrorCode>> {
+        let (done, all_done) = oneshot::channel();
+        let set = Arc::new(Set {
+            // One more than there are records, so that it can't be done before all are sent.
+            left: AtomicUsize::new(outputs.len() + 1),
+            failed: Mutex::new(Vec::new()),
+            done: Mutex::new(Some(done)),
+        });
+        for (index, output) in outputs.iter_mut().enumerate() {
+            let ticket = output.ticket.take();
+            let partition = ticket.as_ref().map(Ticket::partition);
+            let report = Box::new(Report {
+                set: Arc::clone(&set),
+                index,
+                ticket,
+            });
+            let mut record = BaseRecord {
+                topic: &output.record.topic,
+                partition,
+                payload: output.record.value.as_deref(),
+                key: output.record.key.as_deref(),
+                timestamp: None,
+                headers: Some(output.headers()),
+                delivery_opaque: report,
+            };
+            while let Err((error, back)) = self.0.send(record) {
+                match error.rdkafka_error_code() {
+                    Some(RDKafkaErrorCode::QueueFull) => {
+                        record = back;
+                        tokio::time::sleep(QUEUE_FULL_WAIT).await;
+                    }
+                    code => {
+                        set.fail(index, code.unwrap_or(RDKafkaErrorCode::Fail));
+                        set.one_done();
+                        break;
+                    }
+                }
+            }
+        }
+        set.one_done();
+        // The set outlives its records, and every record is reported, if only as purged.
+        let _ = all_done.await;
+        let mut results = vec![Ok(()); outputs.len()];
+        for (index, code) in set
+            .failed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain(..)
+        {
+            if let Some(result) = results.get_mut(index) {
+                *result = Err(code);
+            }
+        }
+        results
+    }
+
+    /// Why this producer can't be used any more, if so.
+    pub(crate) fn fatal(&self) -> Option<String> {
+        self.0.client().fatal_error().map(|(_, text)| text)
+    }
+
+    /// Asks the brokers for metadata; blocks for at most `timeout`.
+    pub(crate) fn reach(&self, timeout: Duration) -> Result<(), KafkaError> {
+        self.0.client().fetch_metadata(None, timeout).map(drop)
+    }
+}
+
+/// Records sent together.
+struct Set {
+    left: AtomicUsize,
+    failed: Mutex<Vec<(usize, RDKafkaErrorCode)>>,
+    done: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+impl Set {
+    fn fail(&self, index: usize, code: RDKafkaErrorCode) {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.push((index, code));
+    }
+
+    fn one_done(&self) {
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let done = self
+                .done
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            let _ = done.map(|done| done.send(()));
+        }
+    }
+}
+
+/// What travels with a record through librdkafka.
+struct Report {
+    set: Arc<Set>,
+    index: usize,
+    ticket: Option<Ticket>,
+}
+
+struct Reports;
+
+impl ClientContext for Reports {}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = Box<Report>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, mut report: Box<Report>) {
+        match result {
+            Ok(message) => {
+                if let Some(ticket) = report.ticket.take() {
+                    ticket.appended(message.offset());
+                }
+            }
+            Err((error, _)) => {
+                let code = error.rdkafka_error_code();
+                report
+                    .set
+                    .fail(report.index, code.unwrap_or(RDKafkaErrorCode::Fail));
+            }
+        }
+        report.set.one_done();
+    }
+}

@@ -1,0 +1,138 @@
+//! How long to wait before the next attempt. The only module that names the crate `backoff`.
+
+use std::time::Duration;
+
+use backoff::{ExponentialBackoff, ExponentialBackoffBuilder, backoff::Backoff};
+use serde::{Deserialize, Serialize};
+
+/// How often and how patiently a message is tried in process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetryConfig {
+    /// Attempts before a message goes to the dead-letter topic, the first included.
+    pub attempts: u32,
+    /// Wait before the second attempt, milliseconds.
+    pub initial_ms: u64,
+    /// By what the wait grows from attempt to attempt.
+    pub factor: f64,
+    /// The longest wait, milliseconds.
+    pub max_ms: u64,
+    /// Share by which a wait is drawn shorter or longer, 0 to 1.
+    pub jitter: f64,
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        Self {
+            attempts: 5,
+            initial_ms: 200,
+            factor: 2.0,
+            max_ms: 10_000,
+            jitter: 0.2,
+        }
+    }
+}
+
+impl RetryConfig {
+    /// What is wrong with it, if anything.
+    #[must_use]
+    pub fn problem(&self) -> Option<&'static str> {
+        if self.attempts == 0 {
+            Some("retry.attempts must be at least 1")
+        } else if !(self.factor.is_finite() && self.factor >= 1.0) {
+            Some("retry.factor must be a number of at least 1")
+        } else if !(0.0..=1.0).contains(&self.jitter) {
+            Some("retry.jitter must lie between 0 and 1")
+        } else {
+            None
+        }
+    }
+
+    /// The wait after the `failures`-th failure in a row (1 is the first). Never shorter than `after`, which is what somebody
+    /// asked for (a Retry-After), even where that is longer than the longest wait.
+    #[must_use]
+    pub fn delay(&self, failures: u32, after: Option<Duration>) -> Duration {
+        let mut schedule = self.schedule();
+        let mut delay = Duration::ZERO;
+        // Past the 64th doubling every schedule has reached its longest wait.
+        for _ in 0..failures.clamp(1, 64) {
+            delay = schedule.next_backoff().unwrap_or(delay);
+        }
+        delay.max(after.unwrap_or_default())
+    }
+
+    fn schedule(&self) -> ExponentialBackoff {
+        ExponentialBackoffBuilder::new()
+            .with_initial_interval(Duration::from_millis(self.initial_ms.min(self.max_ms)))
+            .with_multiplier(self.factor)
+            .with_max_interval(Duration::from_millis(self.max_ms))
+            .with_randomization_factor(self.jitter)
+            .with_max_elapsed_time(None)
+            .build()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steady() -> RetryConfig {
+        RetryConfig {
+            jitter: 0.0,
+            ..RetryConfig::default()
+        }
+    }
+
+    #[test]
+    fn waits_grow_by_the_factor_up_to_the_longest_one() {
+        let waits: Vec<_> = (1..=8)
+            .map(|n| steady().delay(n, None).as_millis())
+            .collect();
+        assert_eq!(waits, [200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+        assert_eq!(steady().delay(u32::MAX, None).as_millis(), 10_000);
+    }
+
+    #[test]
+    fn a_requested_wait_is_the_shortest_one_even_beyond_the_longest() {
+        let asked = Some(Duration::from_secs(60));
+        assert_eq!(steady().delay(1, asked), Duration::from_secs(60));
+        let asked = Some(Duration::from_millis(1));
+        assert_eq!(steady().delay(1, asked), Duration::from_millis(200));
+    }
+
+    #[test]
+    fn jitter_stays_within_its_share() {
+        let config = RetryConfig {
+            jitter: 0.5,
+            ..RetryConfig::default()
+        };
+        for _ in 0..200 {
+            let wait = config.delay(1, None).as_millis();
+            assert!((100..=301).contains(&wait), "{wait}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_named() {
+        let broken = [
+            RetryConfig {
+                attempts: 0,
+                ..steady()
+            },
+            RetryConfig {
+                factor: 0.5,
+                ..steady()
+            },
+            RetryConfig {
+                factor: f64::NAN,
+                ..steady()
+            },
+            RetryConfig {
+                jitter: 1.5,
+                ..steady()
+            },
+        ];
+        assert!(broken.iter().all(|config| config.problem().is_some()));
+        assert_eq!(steady().problem(), None);
+    }
+}

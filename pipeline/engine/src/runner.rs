@@ -1,0 +1,319 @@
+//! Runs a stage: reads its topic, hands it batches, and brings what it decides to the broker.
+//!
+//! One task owns all state and waits for whatever comes first: records, a finished batch, a finished commit, a rebalance, a
+//! gate, a deadline. Batches and commits are tasks of their own, so none of them holds up another.
+
+use std::{sync::Arc, time::Duration};
+
+use schemas::topics;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    at_least_once::AtLeastOnce,
+    clock::SharedClock,
+    consumer::{Consumer, ConsumerError, Control},
+    kafka::Kafka,
+    lifecycle::{ReadyPart, Shutdown},
+    metrics::{EngineMetrics, StageMetrics},
+    retry::RetryConfig,
+    stage::Stage,
+};
+
+mod commit;
+mod job;
+mod queue;
+mod settle;
+mod work;
+
+use commit::Commits;
+use settle::Desk;
+
+/// How a stage is run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunnerConfig {
+    /// Most messages a batch holds.
+    pub batch_size: usize,
+    /// Batches that may be worked on at once.
+    pub concurrency: usize,
+    /// Shortest time between two commits, milliseconds. A message that comes after a pause is committed at once.
+    pub commit_interval_ms: u64,
+    /// Settled messages that make a commit due before the interval is over.
+    pub commit_max_records: usize,
+    /// Records read and not committed beyond which no more are taken.
+    pub max_in_flight_records: usize,
+    /// Bytes of those records and their outputs beyond which no more are taken.
+    pub max_in_flight_bytes: usize,
+    /// In-process retries.
+    pub retry: RetryConfig,
+    /// How long shutdown waits for batches under way, and a revoked partition for its last commit, milliseconds.
+    pub drain_ms: u64,
+    /// Largest output, bytes of key, value and headers; a larger one rejects its message. Dead letters may have 64 KiB more.
+    pub output_limit_bytes: usize,
+}
+
+impl Default for RunnerConfig {
+    fn default() -> Self {
+        Self {
+            batch_size: 16,
+            concurrency: 8,
+            commit_interval_ms: 100,
+            commit_max_records: 2_000,
+            max_in_flight_records: 5_000,
+            max_in_flight_bytes: 16 * 1024 * 1024,
+            retry: RetryConfig::default(),
+            drain_ms: 5_000,
+            output_limit_bytes: 1_000_000,
+        }
+    }
+}
+
+impl RunnerConfig {
+    /// What is wrong with it, if anything.
+    #[must_use]
+    pub fn problem(&self) -> Option<&'static str> {
+        let positive = [
+            (self.batch_size, "batch_size must be at least 1"),
+            (self.concurrency, "concurrency must be at least 1"),
+            (
+                self.commit_max_records,
+                "commit_max_records must be at least 1",
+            ),
+            (
+                self.max_in_flight_records,
+                "max_in_flight_records must be at least 1",
+            ),
+            (
+                self.max_in_flight_bytes,
+                "max_in_flight_bytes must be at least 1",
+            ),
+            (
+                self.output_limit_bytes,
+                "output_limit_bytes must be at least 1",
+            ),
+        ];
+        let zero = positive.iter().find(|(value, _)| *value == 0);
+        zero.map(|(_, problem)| *problem)
+            .or_else(|| self.retry.problem())
+    }
+
+    fn drain(&self) -> Duration {
+        Duration::from_millis(self.drain_ms)
+    }
+}
+
+/// The runner can't go on. What was not committed will be redone by whoever gets the partitions.
+#[derive(Debug, thiserror::Error)]
+pub enum RunnerError {
+    /// The configuration makes no sense.
+    #[error("runner configuration: {0}")]
+    Config(&'static str),
+    /// The consumer can't be made or has failed for good.
+    #[error(transparent)]
+    Consumer(#[from] ConsumerError),
+    /// The producer can't be made.
+    #[error("the producer can't be made, check the Kafka settings: {0}")]
+    Producer(rdkafka::error::KafkaError),
+    /// A task of the runner itself has panicked.
+    #[error("a task of the runner has ended unexpectedly: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// Runs one stage as one member of its group, `trustcard.` and its name.
+pub struct Runner<S: Stage> {
+    stage: Arc<S>,
+    kafka: Kafka,
+    config: RunnerConfig,
+    metrics: StageMetrics,
+    clock: SharedClock,
+    ready: ReadyPart,
+}
+
+impl<S: Stage> Runner<S> {
+    /// A runner; nothing happens before [`Runner::run`]. `ready` becomes ready once the group has assigned partitions.
+    pub fn new(
+        stage: Arc<S>,
+        kafka: &Kafka,
+        config: RunnerConfig,
+        metrics: &EngineMetrics,
+        clock: SharedClock,
+        ready: ReadyPart,
+    ) -> Self {
+        Self {
+            metrics: metrics.stage(stage.name()),
+            stage,
+            kafka: kafka.clone(),
+            config,
+            clock,
+            ready,
+        }
+    }
+
+    /// Runs until shutdown begins: then takes nothing more, lets batches under way end within the drain time, commits, and
+    /// leaves the group. Dropped, it leaves the group without a last commit.
+    ///
+    /// # Errors
+    /// When the configuration is wrong or the consumer has failed for good; a broker out of reach is waited for.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), RunnerError> {
+        if let Some(problem) = self.config.problem() {
+            return Err(RunnerError::Config(problem));
+        }
+        let name = self.stage.name();
+        let group = topics::group(name);
+        let (input, drain) = (self.stage.input(), self.config.drain());
+        let metrics = self.metrics.clone();
+        let consumer = Consumer::join(&self.kafka, name, &group, input, drain, metrics)?;
+        let delivery = AtLeastOnce::new(&self.kafka, name, consumer.offsets())
+            .map_err(RunnerError::Producer)?;
+        let meter = self.kafka.meter().cloned();
+        let metrics = self.metrics.clone();
+        let mut running = Running {
+            gate: self.stage.gate(),
+            desk: Desk::new(self.stage, self.config.clone(), self.clock, metrics.clone()),
+            commits: Commits::new(Box::new(delivery), group, meter, metrics),
+            config: self.config,
+            metrics: self.metrics,
+            consumer,
+            ready: self.ready,
+            stop_by: None,
+            stuck: false,
+        };
+        let ended = running.go(&shutdown).await;
+        if let Err(error) = &ended {
+            running.ready.not_ready(&error.to_string());
+        }
+        running.consumer.leave().await;
+        ended
+    }
+}
+
+struct Running<S: Stage> {
+    config: RunnerConfig,
+    metrics: StageMetrics,
+    consumer: Consumer,
+    desk: Desk<S>,
+    commits: Commits,
+    gate: crate::gate::GateWatch,
+    ready: ReadyPart,
+    /// Shutdown has begun: when to give up waiting.
+    stop_by: Option<Instant>,
+    /// What is done can't be committed, because the embedded broker has no room.
+    stuck: bool,
+}
+
+impl<S: Stage> Running<S> {
+    async fn go(&mut self, shutdown: &Shutdown) -> Result<(), RunnerError> {
+        loop {
+            if self.stop_by.is_none() {
+                self.desk.dispatch();
+            }
+            self.stuck = self.commits.start(&mut self.desk.ledger, &self.config);
+            self.observe();
+            if self.stopped() {
+                return Ok(());
+            }
+            let stopping = self.stop_by.is_some();
+            let take = !stopping && self.has_room();
+            self.consumer.hold(stopping || self.desk.hold());
+            let wake = self.wake();
+            tokio::select! {
+                biased;
+                control = self.consumer.control.recv() => self.control(control)?,
+                Some(finished) = self.desk.running.join_next(), if !self.desk.running.is_empty() => {
+                    self.desk.finished(finished?);
+                    while let Some(finished) = self.desk.running.try_join_next() {
+                        self.desk.finished(finished?);
+                    }
+                }
+                ended = self.commits.ended() => self.commits.end(ended?, &self.config),
+                () = shutdown.wait(), if !stopping => {
+                    self.stop_by = Some(Instant::now() + self.config.drain());
+                    self.commits.hurry = true;
+                }
+                () = self.gate.changed() => {}
+                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+                Some(batch) = self.consumer.batches.recv(), if take => {
+                    // Told before these records were read, so that they meet their assignment.
+                    while let Ok(control) = self.consumer.control.try_recv() {
+                        self.control(Some(control))?;
+                    }
+                    self.desk.read(batch);
+                }
+            }
+        }
+    }
+
+    fn control(&mut self, control: Option<Control>) -> Result<(), RunnerError> {
+        match control {
+            Some(Control::Assigned { partitions, epoch }) => {
+                let count = partitions.len();
+                tracing::info!(
+                    group = self.commits.group(),
+                    partitions = count,
+                    "partitions assigned"
+                );
+                self.desk.assigned(partitions, epoch);
+                self.ready.ready();
+            }
+            Some(Control::Revoking { done }) => self.commits.revoke(done),
+            Some(Control::Gone { partitions }) => self.desk.gone(&partitions),
+            Some(Control::Failed(error)) => return Err(error.into()),
+            None => return Err(ConsumerError::Ended.into()),
+        }
+        Ok(())
+    }
+
+    /// Whether records may be taken from the poll thread. When not, it pauses its partitions before long.
+    fn has_room(&self) -> bool {
+        let (records, bytes) = self.held();
+        records < self.config.max_in_flight_records && bytes < self.config.max_in_flight_bytes
+    }
+
+    /// Records, and bytes of them and their outputs, that are read and not committed.
+    fn held(&self) -> (usize, usize) {
+        let (records, bytes) = self.commits.outside();
+        let ledger = &self.desk.ledger;
+        (records + ledger.records(), bytes + ledger.bytes())
+    }
+
+    fn observe(&self) {
+        let (records, bytes) = self.held();
+        let records = i64::try_from(records).unwrap_or(i64::MAX);
+        self.metrics.in_flight.set(records);
+        self.metrics
+            .held_bytes
+            .set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.metrics.backlog().set_unsettled(records);
+    }
+
+    /// When something is due although nothing happens.
+    fn wake(&self) -> Option<Instant> {
+        let commit = self.commits.due(&self.desk.ledger, &self.config);
+        let retry = match self.stop_by {
+            None => self.desk.next_due(),
+            Some(_) => self.stop_by,
+        };
+        commit.into_iter().chain(retry).min()
+    }
+
+    /// Whether shutdown has nothing left to wait for.
+    fn stopped(&self) -> bool {
+        let Some(stop_by) = self.stop_by else {
+            return false;
+        };
+        let uncommitted = self.desk.ledger.has_frontier() && !self.stuck;
+        if self.desk.running.is_empty() && self.commits.idle() && !uncommitted {
+            return true;
+        }
+        let late = Instant::now() >= stop_by;
+        if late {
+            tracing::warn!(
+                group = self.commits.group(),
+                batches = self.desk.running.len(),
+                "drain time is over; what was not committed will be redone"
+            );
+        }
+        late
+    }
+}

@@ -1,0 +1,5 @@
+//! The engine against a broker: the embedded one, over TCP, through the same client code as production.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod outcomes;
+mod support;
