@@ -1,0 +1,192 @@
+//! The reel: a short H.264 video in an MP4 file, both written here byte by byte.
+
+mod h264;
+
+use h264::Frame;
+
+/// Pixels across.
+pub(crate) const WIDTH: u32 = 96;
+/// Pixels down.
+pub(crate) const HEIGHT: u32 = 160;
+/// Length of the video.
+pub(crate) const SECONDS: f64 = 2.0;
+const FRAMES: u32 = 8;
+/// Ticks a second of the file's clock, and ticks a frame.
+const TIMESCALE: u32 = 1000;
+const TICKS: u32 = 250;
+
+/// The file.
+pub(crate) fn mp4() -> Vec<u8> {
+    let samples: Vec<Vec<u8>> = (0..FRAMES)
+        .map(|n| length_prefixed(&h264::picture(&wave(n), n)))
+        .collect();
+    let file_type = boxed(
+        b"ftyp",
+        &[b"isom", &0x200_u32.to_be_bytes()[..], b"isomiso2avc1mp41"],
+    );
+    // The offset of the samples is after the boxes in front of them, whose size does not depend on it.
+    let movie_size = movie(&samples, 0).len();
+    let offset = u32::try_from(file_type.len() + movie_size + 8).unwrap_or(u32::MAX);
+    let data = boxed(b"mdat", &[&samples.concat()]);
+    [file_type, movie(&samples, offset), data].concat()
+}
+
+/// One frame: a bright crest that moves down a blue slope.
+fn wave(number: u32) -> Frame {
+    Frame::new(WIDTH as usize, HEIGHT as usize, |x, y| {
+        let slope = x as f64 / 16.0 + y as f64 / 10.0 - f64::from(number);
+        let luma = 120.0 + 80.0 * slope.sin();
+        (luma as u8, 150, 100)
+    })
+}
+
+/// A box of ISO/IEC 14496-12: size, four-letter type, contents.
+fn boxed(kind: &[u8; 4], contents: &[&[u8]]) -> Vec<u8> {
+    let size = 8 + contents.iter().map(|part| part.len()).sum::<usize>();
+    let mut bytes = u32::try_from(size)
+        .unwrap_or(u32::MAX)
+        .to_be_bytes()
+        .to_vec();
+    bytes.extend_from_slice(kind);
+    bytes.extend(contents.iter().copied().flatten());
+    bytes
+}
+
+/// A box whose contents are numbers of four bytes, of which the first is version and flags.
+fn numbers(kind: &[u8; 4], values: &[u32]) -> Vec<u8> {
+    boxed(kind, &[&words(values)])
+}
+
+fn words(values: &[u32]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_be_bytes()).collect()
+}
+
+/// The unit matrix of a picture that is not turned, 16.16 and 2.30 fixed point.
+const MATRIX: [u32; 9] = [0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000];
+
+/// `moov`: one video track, its samples in one chunk at `offset`.
+fn movie(samples: &[Vec<u8>], offset: u32) -> Vec<u8> {
+    let duration = FRAMES * TICKS;
+    let header = [
+        &[0, 0, 0, TIMESCALE, duration, 0x1_0000, 0x0100_0000, 0, 0][..],
+        &MATRIX,
+        &[0, 0, 0, 0, 0, 0, 2],
+    ]
+    .concat();
+    let size = [WIDTH << 16, HEIGHT << 16];
+    let track_header = [&[3, 0, 0, 1, 0, duration, 0, 0, 0, 0][..], &MATRIX, &size].concat();
+    // 0x55C4 is the language code of "undetermined".
+    let media_header = numbers(b"mdhd", &[0, 0, 0, TIMESCALE, duration, 0x55C4_0000]);
+    let handler = boxed(b"hdlr", &[&words(&[0, 0]), b"vide", &[0; 12], b"video\0"]);
+    let data_reference = boxed(b"dref", &[&words(&[0, 1]), &numbers(b"url ", &[1])]);
+    let information = boxed(
+        b"minf",
+        &[
+            &numbers(b"vmhd", &[1, 0, 0]),
+            &boxed(b"dinf", &[&data_reference]),
+            &sample_table(samples, offset),
+        ],
+    );
+    let media = boxed(b"mdia", &[&media_header, &handler, &information]);
+    let track = boxed(b"trak", &[&numbers(b"tkhd", &track_header), &media]);
+    boxed(b"moov", &[&numbers(b"mvhd", &header), &track])
+}
+
+/// `stbl`: what the samples are, how long, how large, and where. Every frame is a key frame, so there is no `stss`.
+fn sample_table(samples: &[Vec<u8>], offset: u32) -> Vec<u8> {
+    let sizes = samples.iter().map(|s| s.len() as u32);
+    let sizes: Vec<u32> = [0, 0, FRAMES].into_iter().chain(sizes).collect();
+    boxed(
+        b"stbl",
+        &[
+            &boxed(b"stsd", &[&words(&[0, 1]), &sample_entry()]),
+            &numbers(b"stts", &[0, 1, FRAMES, TICKS]),
+            &numbers(b"stsc", &[0, 1, 1, FRAMES, 1]),
+            &numbers(b"stsz", &sizes),
+            &numbers(b"stco", &[0, 1, offset]),
+        ],
+    )
+}
+
+/// `avc1` with the decoder's configuration, `avcC` (ISO/IEC 14496-15).
+fn sample_entry() -> Vec<u8> {
+    let (sequence, picture) = (
+        h264::sequence_parameters(WIDTH, HEIGHT),
+        h264::picture_parameters(),
+    );
+    let length = |bytes: &[u8]| (bytes.len() as u16).to_be_bytes();
+    let configuration = boxed(
+        b"avcC",
+        // Version 1, profile, constraints and level as in the sequence parameters, lengths of 4 bytes, one set of each.
+        &[
+            &[1],
+            &sequence[1..4],
+            &[0xFF, 0xE1],
+            &length(&sequence),
+            &sequence,
+            &[1],
+            &length(&picture),
+            &picture,
+        ],
+    );
+    let size = words(&[WIDTH << 16 | HEIGHT, 0x48_0000, 0x48_0000, 0]);
+    boxed(
+        b"avc1",
+        // Data reference 1, size, 72 dpi, one frame a sample, no compressor's name, 24 bits deep.
+        &[
+            &[0, 0, 0, 0, 0, 0, 0, 1],
+            &[0; 16],
+            &size,
+            &[0, 1],
+            &[0; 32],
+            &[0, 0x18, 0xFF, 0xFF],
+            &configuration,
+        ],
+    )
+}
+
+fn length_prefixed(unit: &[u8]) -> Vec<u8> {
+    [&(unit.len() as u32).to_be_bytes(), unit].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The boxes at one level: type and contents.
+    fn boxes(mut bytes: &[u8]) -> Vec<(&[u8], &[u8])> {
+        let mut found = Vec::new();
+        while !bytes.is_empty() {
+            let size = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
+            found.push((&bytes[4..8], &bytes[8..size]));
+            bytes = &bytes[size..];
+        }
+        found
+    }
+
+    #[test]
+    fn the_boxes_nest_and_the_samples_are_where_the_table_says() {
+        let file = mp4();
+        let top = boxes(&file);
+        assert_eq!(
+            top.iter().map(|b| b.0).collect::<Vec<_>>(),
+            [b"ftyp", b"moov", b"mdat"]
+        );
+        let mut inner = top[1].1;
+        for name in [&b"trak"[..], b"mdia", b"minf", b"stbl"] {
+            inner = boxes(inner).into_iter().find(|b| b.0 == name).unwrap().1;
+        }
+        let table = |name: &[u8]| boxes(inner).into_iter().find(|b| b.0 == name).unwrap().1;
+        let word = |bytes: &[u8], n: usize| {
+            u32::from_be_bytes(bytes[n * 4..n * 4 + 4].try_into().unwrap()) as usize
+        };
+        let mut at = word(table(b"stco"), 2);
+        for n in 0..FRAMES as usize {
+            let size = word(table(b"stsz"), 3 + n);
+            assert_eq!(word(&file[at..], 0) + 4, size);
+            assert_eq!(file[at + 4] & 0x1F, 5, "an IDR slice");
+            at += size;
+        }
+        assert_eq!(at, file.len());
+    }
+}
