@@ -1,6 +1,16 @@
 //! Where results live: the store port and its adapters, and the store of media files.
+//!
+//! - [`port`]: what TrustCard asks of its database;
+//! - [`embedded`]: the adapter on SQLite, for one machine;
+//! - [`blobs`]: media files by the hash of their content.
 #![warn(missing_docs)]
 
+pub mod blobs;
+#[cfg(test)]
+mod contract;
+pub mod embedded;
 pub mod port;
 
+pub use blobs::{BlobError, BlobStore};
+pub use embedded::SqliteStore;
 pub use port::*;

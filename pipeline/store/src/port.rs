@@ -17,6 +17,7 @@ use uuid::Uuid;
 mod state;
 
 pub use state::{AnalysisRow, AnalysisState, Status, Work, begins_new_run};
+pub(crate) use state::{Ended, state_of};
 
 /// Why the store did not do as asked.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,11 @@ pub mod rank {
     pub const TERMINAL: i64 = 900;
     /// A deletion at `now_ms`.
     pub const DELETE: i64 = 999;
+
+    /// The timestamp of a write: rank `rank` of the run that started at `run_started_ms`.
+    pub(crate) const fn timestamp(run_started_ms: i64, rank: i64) -> i64 {
+        run_started_ms.saturating_mul(1000).saturating_add(rank)
+    }
 }
 
 /// Settings every adapter obeys.
@@ -110,6 +116,9 @@ pub struct NewBatch {
 /// Asked by `record`, the stages and the readers.
 #[async_trait]
 pub trait Analyses: Send + Sync {
+    /// The settings this store obeys, for [`AnalysisRow::state`].
+    fn policy(&self) -> &StorePolicy;
+
     /// Writes and repairs the rows of submissions: the analysis' pending row and listing entry, a batch's item rows.
     async fn project(&self, submissions: &[Submission], now: Timestamp) -> Result<()>;
 

@@ -96,31 +96,8 @@ impl AnalysisRow {
     /// reusable, until a later submission is accepted.
     #[must_use]
     pub fn state(&self, policy: &StorePolicy) -> AnalysisState {
-        if let Some(result) = &self.result {
-            let reclaimed = self
-                .work
-                .is_some_and(|work| work.run.started_ms > result.run.started_ms);
-            if !reclaimed && !begins_new_run(result, self.pending_run_ms, policy) {
-                return AnalysisState {
-                    status: result.status.into(),
-                    percent: 100,
-                };
-            }
-        }
-        let finished_run = self
-            .result
-            .as_ref()
-            .map_or(i64::MIN, |result| result.run.started_ms);
-        match self.work {
-            Some(work) if work.run.started_ms > finished_run => AnalysisState {
-                status: Status::Processing,
-                percent: work.percent,
-            },
-            _ => AnalysisState {
-                status: Status::Pending,
-                percent: 0,
-            },
-        }
+        let ended = self.result.as_ref().map(Ended::from);
+        state_of(self.pending_run_ms, self.work, ended, policy)
     }
 
     /// The result, if it is what the caller sees.
@@ -134,17 +111,78 @@ impl AnalysisRow {
     }
 }
 
+/// What of a terminal result decides where an analysis stands, so that adapters can tell without reading the result itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// How the run ended.
+    pub(crate) outcome: Outcome,
+    /// When it began, in milliseconds since the Unix epoch.
+    pub(crate) run_started_ms: i64,
+    /// When it ended, in milliseconds since the Unix epoch.
+    pub(crate) completed_ms: i64,
+}
+
+impl From<&AnalysisResult> for Ended {
+    fn from(result: &AnalysisResult) -> Self {
+        Self {
+            outcome: result.status,
+            run_started_ms: result.run.started_ms,
+            completed_ms: result.completed_at.as_millisecond(),
+        }
+    }
+}
+
+impl Ended {
+    /// The last start of a submission, in milliseconds since the Unix epoch, that this end still answers: without limit
+    /// unless it failed.
+    pub(crate) fn holds_until(&self, policy: &StorePolicy) -> i64 {
+        match self.outcome {
+            Outcome::Completed => i64::MAX,
+            Outcome::Failed => {
+                let reusable_ms = i64::try_from(policy.failed_reusable_s.saturating_mul(1000))
+                    .unwrap_or(i64::MAX);
+                self.completed_ms
+                    .saturating_add(reusable_ms)
+                    .saturating_sub(1)
+                    .max(self.run_started_ms)
+            }
+        }
+    }
+
+    /// Whether it answers a submission that starts then.
+    pub(crate) fn holds_for(&self, run_started_ms: i64, policy: &StorePolicy) -> bool {
+        run_started_ms <= self.holds_until(policy)
+    }
+}
+
+/// Where an analysis stands, see [`AnalysisRow::state`].
+pub(crate) fn state_of(
+    pending_run_ms: i64,
+    work: Option<Work>,
+    ended: Option<Ended>,
+    policy: &StorePolicy,
+) -> AnalysisState {
+    let ended_run = ended.map_or(i64::MIN, |ended| ended.run_started_ms);
+    let working = work.filter(|work| work.run.started_ms > ended_run);
+    match (working, ended) {
+        (Some(work), _) => AnalysisState {
+            status: Status::Processing,
+            percent: work.percent,
+        },
+        (None, Some(ended)) if ended.holds_for(pending_run_ms, policy) => AnalysisState {
+            status: ended.outcome.into(),
+            percent: 100,
+        },
+        (None, _) => AnalysisState {
+            status: Status::Pending,
+            percent: 0,
+        },
+    }
+}
+
 /// Whether a submission whose run starts at `run_started_ms` begins a new run although `result` exists: only after a failure
 /// that is no longer reusable. Decided from the submission's own time, so that everyone who asks gets the same answer.
 #[must_use]
 pub fn begins_new_run(result: &AnalysisResult, run_started_ms: i64, policy: &StorePolicy) -> bool {
-    let reusable_ms =
-        i64::try_from(policy.failed_reusable_s.saturating_mul(1000)).unwrap_or(i64::MAX);
-    result.status == Outcome::Failed
-        && run_started_ms > result.run.started_ms
-        && run_started_ms
-            >= result
-                .completed_at
-                .as_millisecond()
-                .saturating_add(reusable_ms)
+    !Ended::from(result).holds_for(run_started_ms, policy)
 }

@@ -1,0 +1,91 @@
+//! Work that was done is found again, for a time.
+
+use schemas::{
+    PictureFinding, Reason,
+    events::scraped::{Author, Post, PostKind},
+};
+
+use super::{Shared, at};
+use crate::KeptPost;
+
+fn kept(seconds: i64, caption: &str) -> KeptPost {
+    KeptPost {
+        scraped_at: at(seconds) + jiff::SignedDuration::from_nanos(123_456_789),
+        content: Post {
+            kind: PostKind::Photo,
+            adapter: "web".to_owned(),
+            caption: Some(caption.to_owned()),
+            author: Some(Author {
+                username: "someone".to_owned(),
+                full_name: None,
+                is_verified: true,
+            }),
+            taken_at: Some(at(-5)),
+            like_count: Some(u64::MAX),
+            comment_count: None,
+            play_count: None,
+            location: None,
+            coauthors: Vec::new(),
+            is_paid_partnership: false,
+            gen_ai_label: None,
+            media: Vec::new(),
+        },
+    }
+}
+
+pub(crate) async fn a_post_is_reused_within_its_window(store: Shared) {
+    let window = i64::try_from(store.policy().post_reuse_s).unwrap();
+    let post = kept(0, "Grüße 🌍\u{0} \"quoted\"");
+    assert_eq!(store.post("a", at(0)).await.unwrap(), None);
+    store.keep_post("a", &post).await.unwrap();
+    assert_eq!(store.post("a", at(window - 1)).await.unwrap(), Some(post));
+    assert_eq!(store.post("a", at(window + 1)).await.unwrap(), None);
+    assert_eq!(store.post("A", at(1)).await.unwrap(), None, "case counts");
+}
+
+pub(crate) async fn an_earlier_scrape_never_replaces_a_later_one(store: Shared) {
+    let (early, late) = (kept(0, "early"), kept(60, "late"));
+    store.keep_post("a", &late).await.unwrap();
+    store.keep_post("a", &early).await.unwrap();
+    assert_eq!(store.post("a", at(61)).await.unwrap(), Some(late));
+    let newest = kept(61, "newest");
+    store.keep_post("a", &newest).await.unwrap();
+    assert_eq!(store.post("a", at(62)).await.unwrap(), Some(newest));
+}
+
+pub(crate) async fn a_finding_belongs_to_bytes_and_detector_and_expires(store: Shared) {
+    let window = i64::try_from(store.policy().finding_reuse_s).unwrap();
+    let finding = PictureFinding {
+        probability: Some(0.1 + 0.2),
+        model: Some("clip-linear@1".to_owned()),
+        ..PictureFinding::failed(Reason::InferenceFailed)
+    };
+    let (sha, detector) = ("ab".repeat(32), "ai_generated:clip-linear@1");
+    store
+        .keep_finding(&sha, detector, &finding, at(0))
+        .await
+        .unwrap();
+    let found = |sha: String, detector: &'static str, seconds| {
+        let store = store.clone();
+        async move { store.finding(&sha, detector, at(seconds)).await.unwrap() }
+    };
+    assert_eq!(
+        found(sha.clone(), detector, window - 1).await,
+        Some(finding.clone())
+    );
+    assert_eq!(found(sha.clone(), detector, window).await, None);
+    assert_eq!(
+        found(sha.clone(), "ai_generated:clip-linear@2", 1).await,
+        None
+    );
+    assert_eq!(found("cd".repeat(32), detector, 1).await, None);
+    let better = PictureFinding {
+        probability: Some(0.5),
+        ..finding
+    };
+    store
+        .keep_finding(&sha, detector, &better, at(10))
+        .await
+        .unwrap();
+    assert_eq!(found(sha, detector, window + 1).await, Some(better));
+}

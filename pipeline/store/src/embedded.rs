@@ -1,0 +1,61 @@
+//! The store on SQLite, for one machine: one file, one writer thread, a few reader threads.
+//!
+//! Writes queue for the writer, which commits as many as wait in one transaction and answers only after the disk has them.
+//! Reads run on connections of their own and never wait for a write.
+
+use std::path::Path;
+
+use crate::{Result, StoreError, StorePolicy};
+
+mod analyses;
+mod batches;
+mod error;
+mod expiry;
+mod facts;
+mod intake;
+mod items;
+mod operations;
+mod outbox;
+mod reader;
+mod reuse;
+mod row;
+mod schema;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use reader::Readers;
+use writer::Writer;
+
+/// The store on SQLite. Share it as `Arc<SqliteStore>`; a call that is dropped half-way still takes effect.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+    policy: StorePolicy,
+}
+
+impl SqliteStore {
+    /// Opens the database file at `path`, creating it and its folder where they are missing, and brings its tables up to date.
+    /// Blocks on the disk: call it before serving.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the file can't be opened or written; [`StoreError::Corrupt`] when it is no database of
+    /// TrustCard's, or one of a newer version.
+    pub fn open(path: &Path, policy: StorePolicy) -> Result<Self> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|error| {
+                StoreError::Unavailable(format!("can't create {}: {error}", folder.display()))
+            })?;
+        }
+        let mut connection = schema::open_writable(path)?;
+        schema::migrate(&mut connection)?;
+        row::apply_policy(&mut connection, &policy)?;
+        Ok(Self {
+            writer: Writer::start(connection)?,
+            readers: Readers::start(path)?,
+            policy,
+        })
+    }
+}

@@ -1,0 +1,79 @@
+//! Progress of batches, counted from rows.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+use super::{
+    SqliteStore,
+    analyses::status_from,
+    error::{count, time},
+};
+use crate::{BatchProgress, Batches, NewBatch, Result, Status, Totals};
+
+#[async_trait]
+impl Batches for SqliteStore {
+    async fn batch(&self, batch_id: Uuid, now: Timestamp) -> Result<Option<BatchProgress>> {
+        self.readers
+            .run(move |connection| batch(connection, batch_id, now))
+            .await
+    }
+}
+
+fn batch(connection: &Connection, batch_id: Uuid, now: Timestamp) -> Result<Option<BatchProgress>> {
+    let found = connection
+        .prepare_cached(
+            "SELECT owner, duplicates, rejected, created_ms,
+                    (SELECT COALESCE(SUM(size), 0) FROM chunks WHERE chunks.batch_id = batches.batch_id)
+             FROM batches WHERE batch_id = ?1 AND expires_ms > ?2",
+        )?
+        .query_row(params![batch_id, now.as_millisecond()], |row| {
+            let batch = NewBatch {
+                batch_id,
+                owner: row.get(0)?,
+                duplicates: row.get(1)?,
+                rejected: row.get(2)?,
+            };
+            Ok((batch, row.get::<_, i64>(3)?, row.get::<_, i64>(4)?))
+        })
+        .optional()?;
+    let Some((batch, created_ms, total)) = found else {
+        return Ok(None);
+    };
+    let mut counts = Totals::default();
+    let (mut reused, mut ended_ms) = (0, created_ms);
+    let mut statement = connection.prepare_cached(
+        "SELECT status, COUNT(*), SUM(reused), COALESCE(MAX(ended_ms), 0) FROM items
+         WHERE batch_id = ?1 AND status IN ('processing', 'completed', 'failed') GROUP BY status",
+    )?;
+    let mut rows = statement.query(params![batch_id])?;
+    while let Some(row) = rows.next()? {
+        let status = status_from(&row.get::<_, String>(0)?)?;
+        *counts.of(status) = count(row.get(1)?)?;
+        reused += count(row.get(2)?)?;
+        ended_ms = ended_ms.max(row.get(3)?);
+    }
+    let total = count(total)?;
+    // Whatever has no row yet, or one that says so, is pending.
+    counts.pending = total.saturating_sub(counts.sum());
+    let ended = counts.completed + counts.failed >= total;
+    Ok(Some(BatchProgress {
+        batch,
+        counts,
+        reused,
+        created_at: time(created_ms)?,
+        completed_at: ended.then(|| time(ended_ms)).transpose()?,
+    }))
+}
+
+impl Totals {
+    pub(super) fn of(&mut self, status: Status) -> &mut u64 {
+        match status {
+            Status::Pending => &mut self.pending,
+            Status::Processing => &mut self.processing,
+            Status::Completed => &mut self.completed,
+            Status::Failed => &mut self.failed,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Items of batches: registered when they are projected or claimed, and told how their analysis ended.
+//!
+//! An item that has ended never changes again. Items of a batch that is gone are not written.
+
+use rusqlite::{Connection, params};
+use schemas::{Submission, events::submission::Origin};
+use uuid::Uuid;
+
+use super::facts::Verdict;
+use crate::{Result, Status, StorePolicy};
+
+/// Status of an item that was taken back: it stays as a mark, so that a late projection does not count it again.
+const RETRACTED: &str = "retracted";
+
+/// The batch and place of a submission, if it came in a batch.
+pub(super) fn batch_place(submission: &Submission) -> Option<(Uuid, u32)> {
+    match &submission.origin {
+        Origin::Single { .. } => None,
+        Origin::Batch { batch_id, index } => Some((*batch_id, *index)),
+    }
+}
+
+/// Writes an item that waits; one that went further already stays as it is.
+pub(super) fn register(
+    connection: &Connection,
+    submission: &Submission,
+    status: Status,
+) -> Result<()> {
+    let Some((batch_id, place)) = batch_place(submission) else {
+        return Ok(());
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO items (batch_id, place, analysis_id, run_ms, status, reused)
+             SELECT ?1, ?2, ?3, ?4, ?5, 1 WHERE EXISTS (SELECT 1 FROM batches WHERE batch_id = ?1)
+             ON CONFLICT (batch_id, place) DO UPDATE SET status = excluded.status WHERE items.status = 'pending'",
+        )?
+        .execute(params![
+            batch_id,
+            place,
+            submission.analysis_id,
+            submission.run.started_ms,
+            status.name()
+        ])?;
+    Ok(())
+}
+
+/// Notes that an item's own submission does the work.
+pub(super) fn began(connection: &Connection, submission: &Submission) -> Result<()> {
+    if let Some((batch_id, place)) = batch_place(submission) {
+        connection
+            .prepare_cached("UPDATE items SET reused = 0 WHERE batch_id = ?1 AND place = ?2")?
+            .execute(params![batch_id, place])?;
+    }
+    Ok(())
+}
+
+/// Tells every submission of the analysis that `verdict` answers: items end, and nothing of them is published again.
+pub(super) fn settle(
+    connection: &Connection,
+    analysis_id: Uuid,
+    verdict: Verdict,
+    policy: &StorePolicy,
+) -> Result<()> {
+    let (status, until_ms, ended_ms, reused) = match verdict {
+        Verdict::Open => return Ok(()),
+        Verdict::Ended(ended) => (
+            Status::from(ended.outcome),
+            ended.holds_until(policy),
+            ended.completed_ms,
+            None,
+        ),
+        Verdict::Deleted(deleted_ms) => (Status::Failed, deleted_ms, deleted_ms, Some(false)),
+    };
+    // An accepted item may not be projected yet. Once it leaves the outbox nobody would project it after a restart, so its
+    // row is written here.
+    connection
+        .prepare_cached(
+            "INSERT INTO items (batch_id, place, analysis_id, run_ms, status, reused)
+             SELECT batch_id, place, analysis_id, run_ms, 'pending', 1 FROM outbox
+             WHERE analysis_id = ?1 AND run_ms <= ?2
+               AND EXISTS (SELECT 1 FROM batches WHERE batches.batch_id = outbox.batch_id)
+             ON CONFLICT (batch_id, place) DO NOTHING",
+        )?
+        .execute(params![analysis_id, until_ms])?;
+    connection
+        .prepare_cached("DELETE FROM outbox WHERE analysis_id = ?1 AND run_ms <= ?2")?
+        .execute(params![analysis_id, until_ms])?;
+    // Not before the item itself: it may have found a result that is older than its batch.
+    connection
+        .prepare_cached(
+            "UPDATE items SET status = ?3, ended_ms = MAX(?4, run_ms), reused = COALESCE(?5, reused)
+             WHERE analysis_id = ?1 AND run_ms <= ?2 AND status IN ('pending', 'processing')",
+        )?
+        .execute(params![
+            analysis_id,
+            until_ms,
+            status.name(),
+            ended_ms,
+            reused
+        ])?;
+    Ok(())
+}
+
+/// Marks an item as taken back.
+pub(super) fn retract(connection: &Connection, submission: &Submission) -> Result<()> {
+    let Some((batch_id, place)) = batch_place(submission) else {
+        return Ok(());
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO items (batch_id, place, analysis_id, run_ms, status, reused)
+             SELECT ?1, ?2, ?3, ?4, ?5, 0 WHERE EXISTS (SELECT 1 FROM batches WHERE batch_id = ?1)
+             ON CONFLICT (batch_id, place) DO UPDATE SET status = excluded.status",
+        )?
+        .execute(params![
+            batch_id,
+            place,
+            submission.analysis_id,
+            submission.run.started_ms,
+            RETRACTED
+        ])?;
+    Ok(())
+}

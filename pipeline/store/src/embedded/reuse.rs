@@ -1,0 +1,109 @@
+//! What is kept so that work is done once: scraped posts and detectors' answers.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, params};
+use schemas::{PictureFinding, events::scraped::Post};
+
+use super::{
+    SqliteStore,
+    error::{from_json, to_json},
+    expiry::after,
+};
+use crate::{KeptPost, Result, Reuse};
+
+#[async_trait]
+impl Reuse for SqliteStore {
+    async fn post(&self, post_id: &str, now: Timestamp) -> Result<Option<KeptPost>> {
+        let post_id = post_id.to_owned();
+        self.readers
+            .run(move |connection| {
+                let found: Option<String> = connection
+                    .prepare_cached(
+                        "SELECT post FROM posts WHERE post_id = ?1 AND expires_ms > ?2",
+                    )?
+                    .query_row(params![post_id, now.as_millisecond()], |row| row.get(0))
+                    .optional()?;
+                found
+                    .map(|text| {
+                        let (scraped_at, content): (Timestamp, Post) =
+                            from_json("a scraped post", &text)?;
+                        Ok(KeptPost {
+                            scraped_at,
+                            content,
+                        })
+                    })
+                    .transpose()
+            })
+            .await
+    }
+
+    async fn keep_post(&self, post_id: &str, post: &KeptPost) -> Result<()> {
+        let (post_id, scraped_at) = (post_id.to_owned(), post.scraped_at);
+        let expires_ms = after(scraped_at.as_millisecond(), self.policy.post_reuse_s);
+        let text = to_json(&(scraped_at, &post.content))?;
+        self.writer
+            .run(move |connection| {
+                connection
+                    .prepare_cached(
+                        "INSERT INTO posts (post_id, scraped_us, post, expires_ms) VALUES (?1, ?2, ?3, ?4)
+                         ON CONFLICT (post_id) DO UPDATE
+                         SET scraped_us = excluded.scraped_us, post = excluded.post, expires_ms = excluded.expires_ms
+                         WHERE excluded.scraped_us > posts.scraped_us",
+                    )?
+                    .execute(params![
+                        post_id,
+                        scraped_at.as_microsecond(),
+                        text,
+                        expires_ms
+                    ])?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn finding(
+        &self,
+        sha256: &str,
+        detector: &str,
+        now: Timestamp,
+    ) -> Result<Option<PictureFinding>> {
+        let (sha256, detector) = (sha256.to_owned(), detector.to_owned());
+        self.readers
+            .run(move |connection| {
+                let found: Option<String> = connection
+                    .prepare_cached(
+                        "SELECT finding FROM findings WHERE sha256 = ?1 AND detector = ?2 AND expires_ms > ?3",
+                    )?
+                    .query_row(params![sha256, detector, now.as_millisecond()], |row| {
+                        row.get(0)
+                    })
+                    .optional()?;
+                found
+                    .map(|text| from_json("a detector's answer", &text))
+                    .transpose()
+            })
+            .await
+    }
+
+    async fn keep_finding(
+        &self,
+        sha256: &str,
+        detector: &str,
+        finding: &PictureFinding,
+        now: Timestamp,
+    ) -> Result<()> {
+        let (sha256, detector, text) = (sha256.to_owned(), detector.to_owned(), to_json(finding)?);
+        let expires_ms = after(now.as_millisecond(), self.policy.finding_reuse_s);
+        self.writer
+            .run(move |connection| {
+                connection
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO findings (sha256, detector, finding, expires_ms) VALUES (?1, ?2, ?3, ?4)",
+                    )?
+                    .execute(params![sha256, detector, text, expires_ms])?;
+                Ok(())
+            })
+            .await
+    }
+}

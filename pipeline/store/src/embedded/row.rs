@@ -1,0 +1,265 @@
+//! Facts of an analysis to and from its row.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use schemas::{
+    AnalysisResult, PostRef, Run,
+    events::result::Outcome,
+    identity::RunCause::{self, DeadLetterReplay, Rescore, Submission},
+};
+use uuid::Uuid;
+
+use super::{
+    error::{from_json, time},
+    facts::{Facts, Held},
+};
+use crate::{AnalysisRow, Ended, Result, StoreError, StorePolicy, Work};
+
+/// A row under change.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) facts: Facts,
+    loaded: Facts,
+    expires_ms: i64,
+}
+
+impl Kept {
+    /// The row of an analysis; one that expired before `now_ms` is removed and counts as absent.
+    pub(super) fn load(connection: &Connection, id: Uuid, now_ms: i64) -> Result<Self> {
+        let found = connection
+            .prepare_cached("SELECT * FROM analyses WHERE analysis_id = ?1")?
+            .query_row(params![id], |row| {
+                Ok((facts(row), row.get::<_, i64>("expires_ms")?))
+            })
+            .optional()?;
+        let (facts, expires_ms) = match found {
+            Some((facts, expires_ms)) if expires_ms > now_ms => (facts?, expires_ms),
+            Some(_) => {
+                remove(connection, id)?;
+                (Facts::default(), i64::MIN)
+            }
+            None => (Facts::default(), i64::MIN),
+        };
+        Ok(Self {
+            loaded: facts.clone(),
+            facts,
+            expires_ms,
+        })
+    }
+
+    /// Writes what has changed, if anything has, and keeps the row at least until `expires_ms`.
+    pub(super) fn save(
+        self,
+        connection: &Connection,
+        id: Uuid,
+        policy: &StorePolicy,
+        expires_ms: i64,
+    ) -> Result<()> {
+        if self.facts == self.loaded {
+            return Ok(());
+        }
+        if self.facts == Facts::default() {
+            return remove(connection, id);
+        }
+        if self.facts.ended.is_none() && self.loaded.ended.is_some() {
+            remove_result(connection, id)?;
+        }
+        upsert(
+            connection,
+            id,
+            &self.facts,
+            policy,
+            self.expires_ms.max(expires_ms),
+        )
+    }
+}
+
+fn upsert(
+    connection: &Connection,
+    id: Uuid,
+    facts: &Facts,
+    policy: &StorePolicy,
+    expires_ms: i64,
+) -> Result<()> {
+    let post_ts = facts.post.as_ref().map(|(ts, _)| ts);
+    let post = facts.post.as_ref().map(|(_, post)| post);
+    let (work, ended, claim) = (facts.work, facts.ended, facts.claim.as_ref());
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO analyses (analysis_id, post_id, url, post_ts, created_ms, pending_ms, work_ms,
+                 work_cause, work_percent, result_ms, result_outcome, result_completed_ms, claim_event, claim_ms,
+                 claim_expires_ms, deleted_ms, status, expires_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+        )?
+        .execute(params![
+            id,
+            post.map(|post| &post.post_id),
+            post.map(|post| &post.url),
+            post_ts,
+            facts.created_ms,
+            facts.pending_ms,
+            work.map(|work| work.run.started_ms),
+            work.map(|work| cause_name(work.run.cause)),
+            work.map(|work| work.percent),
+            ended.map(|ended| ended.run_started_ms),
+            ended.map(|ended| ended.outcome.name()),
+            ended.map(|ended| ended.completed_ms),
+            claim.map(|held| &held.event_id),
+            claim.map(|held| held.run_started_ms),
+            claim.map(|held| held.expires_ms),
+            facts.deleted_ms,
+            facts.status(policy).map(crate::Status::name),
+            expires_ms,
+        ])?;
+    Ok(())
+}
+
+/// Removes an analysis with everything kept of it.
+pub(super) fn remove(connection: &Connection, id: Uuid) -> Result<()> {
+    remove_result(connection, id)?;
+    connection
+        .prepare_cached("DELETE FROM analyses WHERE analysis_id = ?1")?
+        .execute(params![id])?;
+    Ok(())
+}
+
+fn remove_result(connection: &Connection, id: Uuid) -> Result<()> {
+    connection
+        .prepare_cached("DELETE FROM results WHERE analysis_id = ?1")?
+        .execute(params![id])?;
+    Ok(())
+}
+
+/// Derives every status again when the setting it depends on is not the one the file was last used with.
+pub(super) fn apply_policy(connection: &mut Connection, policy: &StorePolicy) -> Result<()> {
+    let setting = i64::try_from(policy.failed_reusable_s).unwrap_or(i64::MAX);
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let before: Option<i64> = transaction
+        .query_row(
+            "SELECT value FROM settings WHERE name = 'failed_reusable_s'",
+            [],
+            |row| row.get(0),
+        )
+        .optional()?;
+    if before == Some(setting) {
+        return Ok(());
+    }
+    let failed: Vec<(Uuid, i64)> = transaction
+        .prepare("SELECT analysis_id, expires_ms FROM analyses WHERE result_outcome = 'failed'")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (id, expires_ms) in failed {
+        let kept = Kept::load(&transaction, id, i64::MIN)?;
+        upsert(&transaction, id, &kept.facts, policy, expires_ms)?;
+    }
+    transaction.execute(
+        "INSERT OR REPLACE INTO settings (name, value) VALUES ('failed_reusable_s', ?1)",
+        params![setting],
+    )?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Reads a row of the view `analysis_rows`; `None` where there is nothing to show.
+pub(super) fn analysis_row(row: &Row<'_>) -> Result<Option<AnalysisRow>> {
+    let facts = facts(row)?;
+    let analysis_id: Uuid = row.get("analysis_id")?;
+    let (Some((_, post)), Some(created_ms), Some(pending_run_ms)) =
+        (&facts.post, facts.created_ms, facts.pending_run_ms())
+    else {
+        return Ok(None);
+    };
+    let result = match (facts.ended, row.get::<_, Option<String>>("result")?) {
+        (None, _) => None,
+        (Some(_), Some(text)) => Some(from_json::<AnalysisResult>("a result", &text)?),
+        (Some(_), None) => {
+            return Err(StoreError::Corrupt(format!(
+                "the result of analysis {analysis_id} is missing"
+            )));
+        }
+    };
+    Ok(Some(AnalysisRow {
+        analysis_id,
+        post: post.clone(),
+        created_at: time(created_ms)?,
+        pending_run_ms,
+        work: facts.work,
+        result,
+    }))
+}
+
+fn facts(row: &Row<'_>) -> Result<Facts> {
+    let post = match (row.get("post_ts")?, row.get("post_id")?, row.get("url")?) {
+        (Some(ts), Some(post_id), Some(url)) => Some((ts, PostRef { post_id, url })),
+        _ => None,
+    };
+    let work = match (
+        row.get("work_ms")?,
+        row.get::<_, Option<String>>("work_cause")?,
+        row.get("work_percent")?,
+    ) {
+        (Some(started_ms), Some(cause), Some(percent)) => Some(Work {
+            run: Run {
+                started_ms,
+                cause: cause_from(&cause)?,
+            },
+            percent,
+        }),
+        _ => None,
+    };
+    let ended = match (
+        row.get("result_ms")?,
+        row.get::<_, Option<String>>("result_outcome")?,
+        row.get("result_completed_ms")?,
+    ) {
+        (Some(run_started_ms), Some(outcome), Some(completed_ms)) => Some(Ended {
+            outcome: outcome_from(&outcome)?,
+            run_started_ms,
+            completed_ms,
+        }),
+        _ => None,
+    };
+    let claim = match (
+        row.get("claim_event")?,
+        row.get("claim_ms")?,
+        row.get("claim_expires_ms")?,
+    ) {
+        (Some(event_id), Some(run_started_ms), Some(expires_ms)) => Some(Held {
+            event_id,
+            run_started_ms,
+            expires_ms,
+        }),
+        _ => None,
+    };
+    Ok(Facts {
+        post,
+        created_ms: row.get("created_ms")?,
+        pending_ms: row.get("pending_ms")?,
+        work,
+        ended,
+        claim,
+        deleted_ms: row.get("deleted_ms")?,
+    })
+}
+
+const fn cause_name(cause: RunCause) -> &'static str {
+    match cause {
+        Submission => "submission",
+        DeadLetterReplay => "dead_letter_replay",
+        Rescore => "rescore",
+    }
+}
+
+fn cause_from(name: &str) -> Result<RunCause> {
+    [Submission, DeadLetterReplay, Rescore]
+        .into_iter()
+        .find(|cause| cause_name(*cause) == name)
+        .ok_or_else(|| StoreError::Corrupt(format!("{name} is no cause of a run")))
+}
+
+fn outcome_from(name: &str) -> Result<Outcome> {
+    [Outcome::Completed, Outcome::Failed]
+        .into_iter()
+        .find(|outcome| outcome.name() == name)
+        .ok_or_else(|| StoreError::Corrupt(format!("{name} is no outcome")))
+}
