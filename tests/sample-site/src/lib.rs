@@ -3,6 +3,7 @@
 //! project. Its posts are in `posts/*.toml`, its pictures are drawn in code.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ mod counters;
 mod dribble;
 mod embed;
 mod faults;
+mod folder;
 mod load;
 mod media;
 mod pictures;
@@ -33,6 +35,7 @@ pub use faults::Fault;
 pub use posts::{Expect, SamplePost, posts};
 pub use session::{SESSION_CHALLENGE, SESSION_CHECKPOINT, SESSION_EXPIRED};
 
+use folder::Folder;
 use site::{Site, lock};
 
 /// How long `shutdown` waits for open connections before it drops them.
@@ -49,6 +52,8 @@ pub struct SiteConfig {
     pub slow: Duration,
     /// Size of the oversize picture in bytes; choose it above the media cap of what is tested.
     pub oversize_bytes: u64,
+    /// A folder of pictures whose posts are listed instead of the site's own: see the README.
+    pub folder: Option<PathBuf>,
 }
 
 impl Default for SiteConfig {
@@ -58,6 +63,7 @@ impl Default for SiteConfig {
             seed: 1,
             slow: Duration::from_millis(1500),
             oversize_bytes: 64 * 1024 * 1024,
+            folder: None,
         }
     }
 }
@@ -71,6 +77,9 @@ pub enum SiteError {
     /// The port is taken or not ours to use.
     #[error("the sample site can't listen on {0}: choose another port, or 0 for any free one")]
     Bind(SocketAddr, #[source] std::io::Error),
+    /// The folder of pictures can't be read.
+    #[error("the folder of pictures {0} can't be used: {1}")]
+    Folder(PathBuf, std::io::Error),
     /// A data file of the site is wrong.
     #[error("the sample site's own data can't be used: {0}")]
     Data(String),
@@ -92,6 +101,9 @@ impl SampleSite {
         if !addr.ip().is_loopback() {
             return Err(SiteError::NotLoopback(addr));
         }
+        let read =
+            |path: &PathBuf| Folder::read(path).map_err(|e| SiteError::Folder(path.clone(), e));
+        let folder = config.folder.as_ref().map(read).transpose()?;
         let catalogue = posts::catalogue()
             .as_ref()
             .map_err(|e| SiteError::Data(e.clone()))?;
@@ -119,6 +131,7 @@ impl SampleSite {
         let load = load::LoadPosts::new(authors, &writer);
         let site = Arc::new(Site {
             config,
+            folder,
             base_url,
             catalogue,
             library,
@@ -135,6 +148,12 @@ impl SampleSite {
             site,
             server: Some(server),
         })
+    }
+
+    /// The posts to submit, with how each must end: those of the folder, or the site's own.
+    #[must_use]
+    pub fn posts(&self) -> &[SamplePost] {
+        self.site.folder.as_ref().map_or_else(|| posts(), Folder::listed)
     }
 
     /// `http://127.0.0.1:{port}`, no slash at the end.

@@ -15,6 +15,7 @@ use futures::{Stream, StreamExt, stream};
 
 use crate::counters::Route;
 use crate::faults;
+use crate::folder;
 use crate::signature::Signature;
 use crate::site::Site;
 
@@ -46,6 +47,9 @@ async fn file(
     }
     if let Some(file) = site.library.get(&name) {
         return typed(file.content_type, Body::from(file.bytes.clone()));
+    }
+    if let Some(bytes) = site.folder.as_ref().and_then(|folder| folder.file(&name)) {
+        return typed(folder::content_type(&name), Body::from(bytes.clone()));
     }
     let Some(base) = site.library.get(BASE).map(|file| file.bytes.clone()) else {
         return StatusCode::NOT_FOUND.into_response();

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::SiteConfig;
 use crate::counters::Counters;
 use crate::faults::Fault;
+use crate::folder::Folder;
 use crate::load::LoadPosts;
 use crate::pictures::Library;
 use crate::posts::{Catalogue, Post};
@@ -18,6 +19,8 @@ use crate::signature::Signer;
 /// State of a running site.
 pub(crate) struct Site {
     pub config: SiteConfig,
+    /// Somebody's own pictures.
+    pub folder: Option<Folder>,
     /// `http://127.0.0.1:{port}`, no slash at the end.
     pub base_url: String,
     pub catalogue: &'static Catalogue,
@@ -48,7 +51,11 @@ impl Site {
 
     /// Takes this request's turn at a named post: the first ones may meet a fault that later ones don't.
     pub(crate) fn turn(&self, shortcode: &str) -> Option<Turn<'_>> {
-        let post = self.catalogue.post(shortcode)?;
+        let own = self
+            .folder
+            .as_ref()
+            .and_then(|folder| folder.post(shortcode));
+        let post = own.or_else(|| self.catalogue.post(shortcode))?;
         if post.fault_times.is_none() && post.expired_times == 0 {
             return Some(Turn {
                 post,
