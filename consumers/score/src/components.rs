@@ -1,0 +1,260 @@
+//! What each component found, as results carry it: coverage, and one JSON object a component.
+
+use std::collections::BTreeSet;
+
+use schemas::events::detections::{PictureDetections, Status};
+use schemas::events::result::{ComponentResults, Coverage};
+use schemas::{Detections, PictureFinding};
+use serde_json::{Map, Value, json};
+
+use crate::config::ScoringConfig;
+use crate::pictures::{Answer, PictureSummary, Tally};
+use crate::sources::SourceEvidence;
+use crate::text::TextSignals;
+
+/// The components of one analysis.
+pub(crate) struct Components<'a> {
+    pub detections: &'a Detections,
+    pub ai: Tally,
+    pub deepfake: Tally,
+    pub ocr: Tally,
+    pub fact_check: Tally,
+    pub sources: Tally,
+    pub pictures: &'a PictureSummary,
+    pub signals: Option<&'a TextSignals>,
+    pub requires_review: bool,
+    pub source_evidence: Option<&'a SourceEvidence>,
+    pub config: &'a ScoringConfig,
+}
+
+impl Components<'_> {
+    /// One entry per component, in the order of the pipeline.
+    pub(crate) fn coverage(&self) -> Vec<Coverage> {
+        [
+            ("instagram_extraction", self.extraction()),
+            ("ai_detection", self.ai),
+            ("ocr", self.ocr),
+            ("deepfake", self.deepfake),
+            ("fact_check", self.fact_check),
+            ("source_credibility", self.sources),
+        ]
+        .into_iter()
+        .map(|(component, tally)| Coverage {
+            component: component.to_owned(),
+            status: tally.status,
+            reason: tally.reason,
+            analysed: tally.analysed,
+            failed: tally.failed,
+        })
+        .collect()
+    }
+
+    /// The post was read, or there would be no detections; its media may have failed.
+    fn extraction(&self) -> Tally {
+        let media = &self.detections.content.media;
+        let count = |fetched: bool| {
+            u32::try_from(media.iter().filter(|m| m.blob.is_some() == fetched).count())
+                .unwrap_or(u32::MAX)
+        };
+        Tally {
+            failed: count(false),
+            ..Tally::completed(count(true))
+        }
+    }
+
+    pub(crate) fn results(&self) -> ComponentResults {
+        let texts: Vec<&str> = self
+            .detections
+            .pictures
+            .iter()
+            .filter_map(read_text)
+            .collect();
+        ComponentResults {
+            instagram_extraction: self.extraction_json(),
+            ai_detection: self.detector_json(
+                self.ai,
+                &self.pictures.ai_answers,
+                |picture| &picture.ai_generated,
+                ["ai_generated", "human_made"],
+                "ai_images",
+            ),
+            ocr: self.ocr_json(),
+            deepfake: self.detector_json(
+                self.deepfake,
+                &self.pictures.face_answers,
+                |picture| &picture.face_manipulation,
+                ["suspicious", "clean"],
+                "suspicious_images",
+            ),
+            fact_check: self.fact_check_json(),
+            source_credibility: self.sources_json(),
+            ocr_text: (!texts.is_empty()).then(|| texts.join("\n\n")),
+        }
+    }
+
+    fn extraction_json(&self) -> Value {
+        let tally = self.extraction();
+        let failures: Vec<Value> = self
+            .detections
+            .content
+            .media
+            .iter()
+            .filter_map(|media| {
+                let reason = media.failure?;
+                Some(json!({ "media_index": media.index, "kind": media.kind, "reason": reason }))
+            })
+            .collect();
+        with_status(
+            tally,
+            json!({
+                "adapter": self.detections.content.adapter,
+                "scraped_at": self.detections.scraped_at,
+                "reused": self.detections.reused,
+                "media_fetched": tally.analysed,
+                "media_failed": tally.failed,
+                "failures": failures,
+                "gen_ai_label": self.detections.content.gen_ai_label,
+            }),
+        )
+    }
+
+    /// `words` name a positive and a negative verdict; `counted` names the number of positives.
+    fn detector_json(
+        &self,
+        tally: Tally,
+        answers: &[Answer],
+        finding: fn(&PictureDetections) -> &PictureFinding,
+        words: [&str; 2],
+        counted: &str,
+    ) -> Value {
+        let word = |answer: &Answer| match answer {
+            Answer::Positive(_) => Some(words[0]),
+            Answer::Negative(_) => Some(words[1]),
+            Answer::Inconclusive => Some("inconclusive"),
+            Answer::Skipped(_) | Answer::Failed(_) => None,
+        };
+        let images: Vec<Value> = self
+            .detections
+            .pictures
+            .iter()
+            .zip(answers)
+            .map(|(picture, answer)| {
+                let finding = finding(picture);
+                let (status, reason) = match answer {
+                    Answer::Positive(_) | Answer::Negative(_) => (Status::Completed, None),
+                    Answer::Inconclusive => (Status::Inconclusive, None),
+                    Answer::Skipped(reason) => (Status::Skipped, Some(reason)),
+                    Answer::Failed(reason) => (Status::Failed, Some(reason)),
+                };
+                json!({
+                    "media_index": picture.media_index,
+                    "kind": picture.kind,
+                    "status": status,
+                    "reason": reason,
+                    "verdict": word(answer),
+                    "probability": finding.probability,
+                    "model": finding.model,
+                    "millis": finding.millis,
+                    "reused": finding.reused,
+                })
+            })
+            .collect();
+        let positives = answers
+            .iter()
+            .filter(|a| matches!(a, Answer::Positive(_)))
+            .count();
+        let confidence = answers
+            .iter()
+            .filter_map(|answer| match answer {
+                Answer::Positive(p) | Answer::Negative(p) => Some(*p),
+                _ => None,
+            })
+            .reduce(f64::max);
+        let verdict = match tally.status {
+            Status::Completed if positives > 0 => Some(words[0]),
+            Status::Completed => Some(words[1]),
+            Status::Inconclusive => Some("inconclusive"),
+            Status::Skipped | Status::Failed => None,
+        };
+        let mut json = with_status(
+            tally,
+            json!({
+                "verdict": verdict,
+                "confidence": confidence,
+                "total_images": images.len(),
+                "images": images,
+            }),
+        );
+        json[counted] = json!(positives);
+        json
+    }
+
+    fn ocr_json(&self) -> Value {
+        let images: Vec<Value> = self
+            .detections
+            .pictures
+            .iter()
+            .map(|picture| {
+                json!({
+                    "media_index": picture.media_index,
+                    "kind": picture.kind,
+                    "status": picture.text.status,
+                    "reason": picture.text.reason,
+                    "characters": picture.text.text.as_deref().map(|text| text.chars().count()),
+                    "confidence": picture.text.confidence,
+                    "model": picture.text.model,
+                })
+            })
+            .collect();
+        with_status(self.ocr, json!({ "images": images }))
+    }
+
+    fn fact_check_json(&self) -> Value {
+        let found = self.signals.map_or(Value::Null, |s| {
+            s.to_json(self.requires_review, &self.config.text)
+        });
+        with_status(self.fact_check, found)
+    }
+
+    fn sources_json(&self) -> Value {
+        let found = self.source_evidence.map_or(Value::Null, |evidence| {
+            let basis = if evidence.rated.is_empty() { "account" } else { "links" };
+            json!({ "average_reliability": evidence.average, "basis": basis, "sources": evidence.rated })
+        });
+        with_status(self.sources, found)
+    }
+}
+
+/// Models that had a say, `name@version`, each once.
+pub(crate) fn models(detections: &Detections) -> Vec<String> {
+    let had_a_say = |status| matches!(status, Status::Completed | Status::Inconclusive);
+    let mut models = BTreeSet::new();
+    for picture in &detections.pictures {
+        for finding in [&picture.ai_generated, &picture.face_manipulation] {
+            if had_a_say(finding.status) {
+                models.extend(finding.model.clone());
+            }
+        }
+        if had_a_say(picture.text.status) {
+            models.extend(picture.text.model.clone());
+        }
+    }
+    models.into_iter().collect()
+}
+
+fn read_text(picture: &PictureDetections) -> Option<&str> {
+    let text = picture.text.text.as_deref()?;
+    (picture.text.status == Status::Completed && !text.trim().is_empty()).then_some(text)
+}
+
+fn with_status(tally: Tally, found: Value) -> Value {
+    let mut object = Map::new();
+    object.insert("status".to_owned(), json!(tally.status));
+    if let Some(reason) = tally.reason {
+        object.insert("reason".to_owned(), json!(reason));
+    }
+    if let Value::Object(found) = found {
+        object.extend(found);
+    }
+    Value::Object(object)
+}

@@ -1,0 +1,343 @@
+//! Publishers and how reliable they are: the built-in list, an operator's additions, and the rating of a post's links.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use schemas::Reason;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{ReliabilityNumbers, SourceWeights};
+use crate::links::{Link, registrable_domain};
+
+const BUILT_IN: &str = include_str!("../data/sources.csv");
+
+/// How reliable a publisher is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reliability {
+    /// Corrects itself, names its sources.
+    VeryHigh,
+    /// Mostly so.
+    High,
+    /// Sometimes so.
+    Mixed,
+    /// Seldom so; social sites, where anyone publishes.
+    Low,
+    /// Known for invented stories.
+    VeryLow,
+    /// Invents on purpose, to amuse.
+    Satire,
+    /// Not in the list.
+    Unknown,
+}
+
+impl Reliability {
+    pub(crate) fn number(self, numbers: &ReliabilityNumbers) -> f64 {
+        match self {
+            Self::VeryHigh => numbers.very_high,
+            Self::High => numbers.high,
+            Self::Mixed => numbers.mixed,
+            Self::Low => numbers.low,
+            Self::VeryLow => numbers.very_low,
+            Self::Satire => numbers.satire,
+            Self::Unknown => numbers.unknown,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Publisher {
+    domain: String,
+    name: String,
+    bias: String,
+    reliability: Reliability,
+}
+
+/// Why a list of publishers can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceListError {
+    /// The operator's file can't be read.
+    #[error("can't read the list of sources {path}: {error}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// A line is not `domain,name,bias,reliability`.
+    #[error("list of sources {list}: {error}")]
+    Malformed {
+        /// The file, or `built-in`.
+        list: String,
+        /// Line and column of it.
+        error: csv::Error,
+    },
+    /// A domain that no link could ever match.
+    #[error("list of sources {list}: {domain} is not a registrable domain{}", hint(.registrable.as_deref()))]
+    NotRegistrable {
+        /// The file, or `built-in`.
+        list: String,
+        /// As written.
+        domain: String,
+        /// What to write instead, where there is one.
+        registrable: Option<String>,
+    },
+}
+
+fn hint(registrable: Option<&str>) -> String {
+    registrable.map_or_else(String::new, |domain| format!("; write {domain}"))
+}
+
+/// Publishers by registrable domain.
+#[derive(Debug)]
+pub(crate) struct SourceList {
+    publishers: HashMap<String, Publisher>,
+}
+
+impl SourceList {
+    /// The built-in list, extended or overridden by the operator's file.
+    pub(crate) fn load(weights: &SourceWeights) -> Result<Self, SourceListError> {
+        let mut list = Self {
+            publishers: HashMap::new(),
+        };
+        list.read("built-in", BUILT_IN)?;
+        if let Some(path) = &weights.file {
+            let text =
+                std::fs::read_to_string(path).map_err(|error| SourceListError::Unreadable {
+                    path: path.clone(),
+                    error,
+                })?;
+            list.read(&path.display().to_string(), &text)?;
+        }
+        Ok(list)
+    }
+
+    fn read(&mut self, list: &str, text: &str) -> Result<(), SourceListError> {
+        let mut reader = csv::ReaderBuilder::new()
+            .trim(csv::Trim::All)
+            .from_reader(text.as_bytes());
+        for row in reader.deserialize() {
+            let publisher: Publisher = row.map_err(|error| SourceListError::Malformed {
+                list: list.to_owned(),
+                error,
+            })?;
+            let registrable = registrable_domain(&publisher.domain);
+            if registrable.as_deref() != Some(publisher.domain.as_str()) {
+                return Err(SourceListError::NotRegistrable {
+                    list: list.to_owned(),
+                    domain: publisher.domain,
+                    registrable,
+                });
+            }
+            self.publishers.insert(publisher.domain.clone(), publisher);
+        }
+        Ok(())
+    }
+
+    /// The list as text in a fixed order: equal for equal lists, so it identifies them.
+    pub(crate) fn canonical(&self) -> String {
+        let mut rows: Vec<_> = self.publishers.values().map(|p| format!("{p:?}")).collect();
+        rows.sort();
+        rows.join("\n")
+    }
+
+    /// Rates a post's links, or its account where there are none.
+    ///
+    /// # Errors
+    /// [`Reason::NoAuthor`] when the post has neither links nor an author.
+    pub(crate) fn rate(
+        &self,
+        links: &[Link],
+        author_verified: Option<bool>,
+        weights: &SourceWeights,
+    ) -> Result<SourceEvidence, Reason> {
+        let rated: Vec<RatedLink> = links
+            .iter()
+            .take(weights.links_rated)
+            .map(|link| self.rate_link(link))
+            .collect();
+        if rated.is_empty() {
+            let average = match author_verified.ok_or(Reason::NoAuthor)? {
+                true => weights.verified_account,
+                false => weights.unverified_account,
+            };
+            return Ok(SourceEvidence { average, rated });
+        }
+        let sum: f64 = rated
+            .iter()
+            .map(|link| link.reliability.number(&weights.reliability))
+            .sum();
+        let average = crate::round2(sum / rated.len() as f64);
+        Ok(SourceEvidence { average, rated })
+    }
+
+    fn rate_link(&self, link: &Link) -> RatedLink {
+        let publisher = link
+            .domain
+            .as_ref()
+            .and_then(|domain| self.publishers.get(domain));
+        RatedLink {
+            url: link.url.clone(),
+            domain: link.domain.clone(),
+            name: publisher.map(|p| p.name.clone()),
+            bias: publisher.map(|p| p.bias.clone()),
+            reliability: publisher.map_or(Reliability::Unknown, |p| p.reliability),
+        }
+    }
+}
+
+/// What the links of a post, or its account, say about its sources.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceEvidence {
+    /// Average reliability, 0 to 1, two decimals.
+    pub average: f64,
+    /// The links it is made of; empty when it is the account's.
+    pub rated: Vec<RatedLink>,
+}
+
+/// One link with its rating.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RatedLink {
+    /// As written.
+    pub url: String,
+    /// Registrable domain.
+    pub domain: Option<String>,
+    /// The publisher's name, if it is in the list.
+    pub name: Option<String>,
+    /// Its political leaning: shown, never scored.
+    pub bias: Option<String>,
+    /// Its reliability.
+    pub reliability: Reliability,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::links::links;
+
+    fn rate(text: &str, author_verified: Option<bool>) -> Result<SourceEvidence, Reason> {
+        let weights = SourceWeights::default();
+        SourceList::load(&weights)
+            .unwrap()
+            .rate(&links([text]), author_verified, &weights)
+    }
+
+    fn load_file(content: &str) -> Result<SourceList, SourceListError> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(content.as_bytes()).unwrap();
+        SourceList::load(&SourceWeights {
+            file: Some(file.path().to_owned()),
+            ..SourceWeights::default()
+        })
+    }
+
+    #[test]
+    fn the_built_in_list_has_69_publishers() {
+        let list = SourceList::load(&SourceWeights::default()).unwrap();
+        assert_eq!(list.publishers.len(), 69);
+        assert_eq!(
+            list.publishers["infowars.com"].reliability,
+            Reliability::VeryLow
+        );
+        assert_eq!(
+            list.publishers["theonion.com"].reliability,
+            Reliability::Satire
+        );
+    }
+
+    #[test]
+    fn links_are_rated_by_registrable_domain_and_the_average_has_two_decimals() {
+        let found = rate(
+            "https://www.reuters.com/a https://news.bbc.com/b https://unheard-of.example https://bit.ly/x",
+            None,
+        )
+        .unwrap();
+        let ratings: Vec<_> = found.rated.iter().map(|link| link.reliability).collect();
+        use Reliability::{High, Unknown, VeryHigh};
+        assert_eq!(ratings, [VeryHigh, High, Unknown, Unknown]);
+        assert_eq!(found.average, 0.7);
+        let thirds = rate("https://bbc.com https://cnn.com https://x.com", None).unwrap();
+        assert_eq!(thirds.average, 0.63, "(0.8 + 0.8 + 0.3) / 3 rounded");
+    }
+
+    #[test]
+    fn only_the_first_five_links_are_rated_and_one_domain_may_count_twice() {
+        let found = rate(
+            "https://a.example https://b.example https://bbc.com/1 https://bbc.com/2 https://bbc.com/1 https://c.example \
+             https://infowars.com",
+            None,
+        )
+        .unwrap();
+        let urls: Vec<_> = found.rated.iter().map(|link| link.url.as_str()).collect();
+        assert_eq!(
+            urls,
+            [
+                "https://a.example",
+                "https://b.example",
+                "https://bbc.com/1",
+                "https://bbc.com/2",
+                "https://c.example"
+            ]
+        );
+        assert_eq!(found.average, 0.62);
+    }
+
+    #[test]
+    fn without_links_the_account_counts() {
+        assert_eq!(rate("no links", Some(true)).unwrap().average, 0.6);
+        assert_eq!(rate("no links", Some(false)).unwrap().average, 0.4);
+        assert_eq!(rate("no links", None), Err(Reason::NoAuthor));
+        assert_eq!(rate("https://bbc.com", None).unwrap().average, 0.8);
+    }
+
+    #[test]
+    fn a_private_suffix_is_not_its_tenants() {
+        let list =
+            load_file("domain,name,bias,reliability\ntenant.blogspot.com,Tenant,center,high\n")
+                .unwrap();
+        let weights = SourceWeights::default();
+        let average = |url: &str| list.rate(&links([url]), None, &weights).unwrap().average;
+        assert_eq!(average("https://tenant.blogspot.com/x"), 0.8);
+        assert_eq!(average("https://other.blogspot.com/x"), 0.5);
+    }
+
+    #[test]
+    fn an_operators_file_extends_and_overrides() {
+        let list = load_file("domain,name,bias,reliability\nbbc.com,BBC,center,very-high\nlocal.example,Local,left,low\n").unwrap();
+        assert_eq!(list.publishers.len(), 70);
+        assert_eq!(
+            list.publishers["bbc.com"].reliability,
+            Reliability::VeryHigh
+        );
+        assert_eq!(
+            list.publishers["local.example"].reliability,
+            Reliability::Low
+        );
+    }
+
+    #[test]
+    fn a_file_that_can_not_be_meant_is_refused_with_what_to_do() {
+        let message = |content: &str| load_file(content).unwrap_err().to_string();
+        let header = "domain,name,bias,reliability\n";
+        assert!(
+            message(&format!("{header}www.bbc.com,BBC,center,high\n")).ends_with("; write bbc.com")
+        );
+        assert!(
+            message(&format!("{header}co.uk,UK,center,high\n"))
+                .contains("is not a registrable domain")
+        );
+        assert!(message(&format!("{header}a.example,A,center,best\n")).contains("line: 2"));
+        assert!(message("domain,name\na.example,A\n").contains("missing field"));
+        let missing = SourceWeights {
+            file: Some("/nonexistent/sources.csv".into()),
+            ..SourceWeights::default()
+        };
+        assert!(matches!(
+            SourceList::load(&missing),
+            Err(SourceListError::Unreadable { .. })
+        ));
+    }
+}
