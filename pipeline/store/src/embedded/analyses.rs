@@ -74,9 +74,11 @@ impl Analyses for SqliteStore {
     }
 
     async fn finish(&self, result: &AnalysisResult, now: Timestamp) -> Result<Finished> {
+        // Results are large: written as JSON here, so that the one writer need not.
+        let text = to_json(result)?;
         let (result, policy) = (result.clone(), self.policy.clone());
         self.writer
-            .run(move |connection| finish(connection, &result, &policy, now))
+            .run(move |connection| finish(connection, &result, &text, &policy, now))
             .await
     }
 
@@ -189,6 +191,7 @@ fn claim(
 fn finish(
     connection: &Connection,
     result: &AnalysisResult,
+    text: &str,
     policy: &StorePolicy,
     now: Timestamp,
 ) -> Result<Finished> {
@@ -201,7 +204,7 @@ fn finish(
     if kept.facts.finished(result) {
         connection
             .prepare_cached("INSERT OR REPLACE INTO results (analysis_id, result) VALUES (?1, ?2)")?
-            .execute(params![id, to_json(result)?])?;
+            .execute(params![id, text])?;
     }
     kept.save(connection, id, policy, expires_ms)?;
     items::settle(connection, id, Verdict::Ended(result.into()), policy)?;
