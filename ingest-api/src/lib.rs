@@ -1,1 +1,33 @@
-//! trustcard-ingest-api
+//! Everything of TrustCard that speaks HTTP to callers, and the `record` stage that completes what it accepted.
+//!
+//! A submission goes through [`intake`]: URL, identity, room at the broker, row, acknowledgement, and only then 202. Reading
+//! ([`views`], [`pages`]) never touches the broker.
+//!
+//! - [`config`]: settings; [`state`]: what handlers work with; [`router`]: every path; [`server`]: listening and draining;
+//! - [`layers`]: what every request passes through; [`request_id`], [`metrics`] and [`error`] belong to it;
+//! - [`body`] and [`extract`]: reading requests; [`access`]: who may do what;
+//! - `routes`: one file a group of paths;
+//! - [`record`]: the projection of submissions into rows.
+#![warn(missing_docs)]
+
+pub mod access;
+pub mod body;
+pub mod config;
+pub mod error;
+pub mod extract;
+pub mod intake;
+pub mod layers;
+pub mod metrics;
+pub mod pages;
+pub mod record;
+pub mod request_id;
+pub mod router;
+mod routes;
+pub mod server;
+pub mod state;
+pub mod views;
+
+pub use config::{ApiConfig, Environment};
+pub use record::Record;
+pub use server::serve;
+pub use state::{AppState, Parts, StartError};

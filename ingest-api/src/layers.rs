@@ -1,0 +1,238 @@
+//! What every request passes through, outermost first: its id and span, its measure, its deadline, and a net under panics.
+//! The bodies of errors are written here, where the request id is known.
+
+use std::{any::Any, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::{MatchedPath, Request, State},
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::{IntoResponse, Response},
+};
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument;
+
+use crate::{
+    config::ApiConfig,
+    error::ApiError,
+    metrics::{Metrics, UNMATCHED},
+    request_id::{self, RequestId},
+};
+
+/// Paths that machines ask every few seconds: logged at DEBUG.
+const PROBES: [&str; 4] = ["/health", "/health/live", "/health/ready", "/metrics"];
+
+/// Wraps every route, unknown paths and unknown methods included.
+pub fn apply(router: Router, metrics: Arc<Metrics>, config: Arc<ApiConfig>) -> Router {
+    router
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(unknown_method)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(config, bound))
+        .layer(from_fn_with_state(metrics, observe))
+        .layer(from_fn(identify))
+}
+
+async fn unknown_path(request: Request) -> ApiError {
+    let path = request.uri().path();
+    ApiError::not_found(
+        "path",
+        path,
+        "There is nothing here; GET / lists what there is.",
+    )
+}
+
+async fn unknown_method(request: Request) -> ApiError {
+    ApiError::method_not_allowed(request.method().as_str())
+}
+
+/// Gives the request its id and its span (the root of its trace), and errors their body.
+async fn identify(mut request: Request, next: Next) -> Response {
+    let id = RequestId::of(request.headers());
+    let method = request.method().as_str().to_owned();
+    let route = route(&request);
+    let span = tracing::info_span!(
+        "http.request",
+        otel.kind = "server",
+        otel.name = format!("{method} {route}"),
+        method,
+        route,
+        status = tracing::field::Empty,
+        request_id = id.as_str(),
+    );
+    request.extensions_mut().insert(id.clone());
+    let mut response = next.run(request).instrument(span.clone()).await;
+    span.record("status", response.status().as_u16());
+    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+        response = write_body(response, &error, &id);
+    }
+    if let Some(value) = id.header() {
+        response.headers_mut().insert(request_id::HEADER, value);
+    }
+    response
+}
+
+fn write_body(response: Response, error: &ApiError, id: &RequestId) -> Response {
+    let (mut head, _) = response.into_parts();
+    let (body_head, body) = Json(error.body(id.as_str())).into_response().into_parts();
+    head.headers.remove(axum::http::header::CONTENT_LENGTH);
+    head.headers.extend(body_head.headers);
+    Response::from_parts(head, body)
+}
+
+/// Measures the request and logs its end.
+async fn observe(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
+    let route = route(&request);
+    let measure = metrics.begin(request.method(), &route);
+    let response = next.run(request).await;
+    let status = response.status().as_u16();
+    let seconds = measure.answered(status);
+    if PROBES.contains(&route.as_str()) {
+        tracing::debug!(status, seconds, "answered");
+    } else {
+        tracing::info!(status, seconds, "answered");
+    }
+    response
+}
+
+async fn bound(State(config): State<Arc<ApiConfig>>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(config.request_timeout(), next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            tracing::error!(
+                timeout_ms = config.request_timeout_ms,
+                "the request was given up"
+            );
+            ApiError::timed_out().into_response()
+        }
+    }
+}
+
+fn panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
+    let panic = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    tracing::error!(panic, "a handler panicked");
+    ApiError::internal().into_response()
+}
+
+/// The pattern of the route: bounded, whatever callers ask for.
+fn route(request: &Request) -> String {
+    request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or(UNMATCHED, MatchedPath::as_str)
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, http::StatusCode, routing::get};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    fn app(config: ApiConfig) -> Router {
+        let routes = Router::new()
+            .route(
+                "/panics",
+                get(|| async {
+                    if true {
+                        panic!("secret at /srv/app.rs:7");
+                    }
+                }),
+            )
+            .route("/hangs", get(std::future::pending::<()>));
+        let registry = prometheus::Registry::new();
+        let metrics = Metrics::register(&registry, &config, "0", []).unwrap();
+        apply(routes, Arc::new(metrics), Arc::new(config))
+    }
+
+    async fn ask(app: Router, path: &str) -> (StatusCode, serde_json::Value) {
+        let request = axum::http::Request::get(path)
+            .header("x-request-id", "r-1")
+            .body(Body::empty())
+            .unwrap();
+        let response = app.oneshot(request).await.unwrap();
+        assert_eq!(response.headers()["x-request-id"], "r-1");
+        let status = response.status();
+        let body = axum::body::to_bytes(response.into_body(), 10_000)
+            .await
+            .unwrap();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_of_the_usual_shape_that_tells_nothing() {
+        let (status, body) = ask(app(ApiConfig::default()), "/panics").await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(body["error"], "INTERNAL_SERVER_ERROR");
+        assert_eq!(body["details"], serde_json::json!({}));
+        assert_eq!(body["status_code"], 500);
+        assert_eq!(body["request_id"], "r-1");
+        assert!(!body.to_string().contains("secret"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_hangs_is_given_up_with_the_usual_shape() {
+        let began = tokio::time::Instant::now();
+        let (status, body) = ask(app(ApiConfig::default()), "/hangs").await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(body["error"], "INTERNAL_SERVER_ERROR");
+        assert_eq!(began.elapsed(), ApiConfig::default().request_timeout());
+    }
+
+    /// Keeps what is logged.
+    #[derive(Clone, Default)]
+    struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn every_line_of_the_log_names_the_request_and_its_route() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .finish();
+        let logged = tracing::subscriber::set_default(subscriber);
+        ask(app(ApiConfig::default()), "/panics").await;
+        ask(app(ApiConfig::default()), "/nowhere?secret=1").await;
+        drop(logged);
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains("answered"))
+            .collect();
+        let [panicked, nowhere] = lines[..] else {
+            panic!("{text}");
+        };
+        for part in [
+            "request_id=\"r-1\"",
+            "route=\"/panics\"",
+            "method=\"GET\"",
+            "status=500",
+        ] {
+            assert!(panicked.contains(part), "{part} missing in {panicked}");
+        }
+        assert!(nowhere.contains("route=\"unmatched\"") && nowhere.contains("status=404"));
+        assert!(!text.contains("secret=1"), "{text}");
+        let cause = text
+            .lines()
+            .find(|line| line.contains("a handler panicked"))
+            .unwrap();
+        assert!(cause.contains("request_id=\"r-1\""), "{cause}");
+    }
+}

@@ -1,0 +1,10 @@
+//! One file a group of paths. A handler reads the request, asks the store or [`crate::intake`], and shapes the answer.
+
+pub mod analyze;
+pub mod batch;
+pub mod batches;
+pub mod health;
+pub mod home;
+pub mod reports;
+pub mod results;
+pub mod status;

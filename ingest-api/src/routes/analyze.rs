@@ -1,0 +1,94 @@
+//! POST /api/analyze: one post.
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    http::StatusCode,
+};
+use schemas::{PostRef, events::submission::Origin};
+use serde::Serialize;
+use store::{Status, begins_new_run};
+use uuid::Uuid;
+
+use crate::{
+    body::{Members, read_json},
+    error::{ApiError, FieldError},
+    intake,
+    request_id::RequestId,
+    state::AppState,
+    views,
+};
+
+/// Seconds after which it is worth asking for a new analysis' result.
+const ESTIMATED_TIME_S: u32 = 30;
+
+/// The answer, 202.
+#[derive(Debug, Serialize)]
+pub struct Accepted {
+    analysis_id: Uuid,
+    post_id: String,
+    status: Status,
+    message: &'static str,
+    /// Seconds; 0 when it is done.
+    estimated_time: u32,
+    /// Whether an earlier analysis answers this one, and nothing new was begun.
+    cached: bool,
+}
+
+/// Accepts a post, or says which analysis of it there is.
+pub async fn analyze(
+    State(state): State<AppState>,
+    id: RequestId,
+    request: Request,
+) -> Result<(StatusCode, Json<Accepted>), ApiError> {
+    let (limit, deadline) = (state.config.max_body_bytes, state.config.body_timeout());
+    let body = read_json(request, limit, deadline).await?;
+    let (post, force) = parse(&body, state.config.max_url_length)?;
+
+    let now = state.clock.now();
+    // Callers choose their request ids, and proxies repeat them; what came in must be distinct all the same.
+    let origin = Origin::Single {
+        request_id: format!("{}/{}", id.as_str(), Uuid::new_v4().simple()),
+    };
+    let salt = force.then_some(id.as_str());
+    let submission = intake::submission(&state, post, origin, salt, now);
+    let row = state
+        .store
+        .analysis(submission.analysis_id, now)
+        .await
+        .map_err(|error| ApiError::database("read analysis", &error))?;
+    let mut accepted = Accepted {
+        analysis_id: submission.analysis_id,
+        post_id: submission.post.post_id.clone(),
+        status: Status::Pending,
+        message: "Accepted. Ask for the result under its analysis_id.",
+        estimated_time: ESTIMATED_TIME_S,
+        cached: false,
+    };
+    let answer = row
+        .as_ref()
+        .and_then(|row| row.current_result(&state.policy))
+        .filter(|result| !begins_new_run(result, submission.run.started_ms, &state.policy));
+    if let Some(result) = answer {
+        (accepted.status, accepted.message) = views::answered_by(result);
+        accepted.estimated_time = 0;
+        accepted.cached = true;
+    } else {
+        intake::accept(&state, vec![submission], None, now).await?;
+    }
+    Ok((StatusCode::ACCEPTED, Json(accepted)))
+}
+
+fn parse(body: &[u8], max_url_length: usize) -> Result<(PostRef, bool), ApiError> {
+    let members = Members::of(body)?;
+    let post = members.string("url").and_then(|url| {
+        PostRef::parse(&url, max_url_length)
+            .map_err(|error| FieldError::new("url", url, error.to_string()))
+    });
+    match (post, members.flag("force")) {
+        (Ok(post), Ok(force)) => Ok((post, force)),
+        (post, force) => Err(ApiError::invalid(
+            post.err().into_iter().chain(force.err()).collect(),
+        )),
+    }
+}

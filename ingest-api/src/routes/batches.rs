@@ -1,0 +1,20 @@
+//! GET /api/batches/{batch_id}.
+
+use axum::{Json, extract::State};
+
+use crate::{error::ApiError, extract::BatchId, state::AppState, views::BatchView};
+
+/// Progress of a batch. One that belongs to somebody else is as unknown as one that does not exist.
+pub async fn batch(
+    State(state): State<AppState>,
+    BatchId(id): BatchId,
+) -> Result<Json<BatchView>, ApiError> {
+    let progress = state
+        .store
+        .batch(id, state.clock.now())
+        .await
+        .map_err(|error| ApiError::database("read batch", &error))?
+        .filter(|progress| progress.batch.owner.is_none())
+        .ok_or_else(|| ApiError::not_found("batch", &id.to_string(), "There is no such batch."))?;
+    Ok(Json(BatchView::of(&progress)))
+}

@@ -1,0 +1,81 @@
+//! GET /status: version, settings and counts, for operators.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::{Json, extract::State};
+use serde_json::{Value, json};
+use store::Heartbeat;
+
+use super::health::{PATIENCE, heartbeats};
+use crate::state::AppState;
+
+/// Answers within a second or two even when the store hangs; what is not known then is null.
+pub async fn status(State(state): State<AppState>) -> Json<Value> {
+    let counting = async {
+        let asked = state.store.totals(state.clock.now());
+        tokio::time::timeout(PATIENCE, asked).await.ok()?.ok()
+    };
+    let (totals, beats) = tokio::join!(counting, heartbeats(&state));
+    let database = totals.map(|totals| {
+        json!({
+            "total_analyses": totals.sum(),
+            "completed": totals.completed,
+            "pending": totals.pending,
+            "processing": totals.processing,
+            "failed": totals.failed,
+        })
+    });
+    let detail = |key| {
+        beats
+            .as_deref()
+            .map_or_else(Vec::new, |beats| details(beats, key))
+    };
+    Json(json!({
+        "application": {
+            "name": state.config.app_name,
+            "version": state.version,
+            "environment": state.config.environment.name(),
+        },
+        "configuration": {
+            "rate_limiting_enabled": false,
+            "metrics_enabled": state.config.enable_metrics,
+            "debug_mode": state.config.debug_mode(),
+        },
+        "database": database,
+        "cache": null,
+        "stages": beats.as_deref().map(roles),
+        "runtime": detail("runtime"),
+        "models": detail("models"),
+    }))
+}
+
+/// Living members and their versions, by role. Instance names stay inside.
+fn roles(beats: &[Heartbeat]) -> Value {
+    let mut roles: BTreeMap<&str, (u32, BTreeSet<&str>)> = BTreeMap::new();
+    for beat in beats {
+        let (members, versions) = roles.entry(&beat.role).or_default();
+        *members += 1;
+        versions.insert(&beat.version);
+    }
+    roles
+        .into_iter()
+        .map(|(role, (members, versions))| {
+            let told = json!({ "members": members, "versions": versions });
+            (role.to_owned(), told)
+        })
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// The different values that detect's members report under `key`: one, unless they disagree.
+fn details(beats: &[Heartbeat], key: &str) -> Vec<Value> {
+    let mut values = Vec::new();
+    for beat in beats.iter().filter(|beat| beat.role == "detect") {
+        if let Some(value) = beat.details.get(key)
+            && !values.contains(value)
+        {
+            values.push(value.clone());
+        }
+    }
+    values
+}

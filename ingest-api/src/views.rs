@@ -1,0 +1,182 @@
+//! What callers see of an analysis and of a batch.
+
+use jiff::Timestamp;
+use schemas::{
+    AnalysisResult,
+    events::result::{
+        Breakdown, ComponentResults, Coverage, Failure, GradeInfo, Outcome, PostInfo,
+    },
+};
+use serde::Serialize;
+use store::{AnalysisRow, BatchProgress, Status, StorePolicy, Totals};
+use uuid::Uuid;
+
+/// GET /api/results/{analysis_id}.
+#[derive(Debug, Serialize)]
+pub struct ResultView<'a> {
+    analysis_id: Uuid,
+    post_id: &'a str,
+    status: Status,
+    /// 0 to 100.
+    progress: u8,
+    message: String,
+    trust_score: Option<f64>,
+    grade: Option<&'a str>,
+    grade_info: Option<&'a GradeInfo>,
+    trust_score_breakdown: Option<&'a Breakdown>,
+    post_info: Option<&'a PostInfo>,
+    analysis_results: Option<&'a ComponentResults>,
+    coverage: &'a [Coverage],
+    /// Seconds from the run's start to its end.
+    processing_time: Option<f64>,
+    /// Whether the newest submission found this result instead of beginning it.
+    cached: bool,
+    error: Option<&'a Failure>,
+    created_at: Timestamp,
+    completed_at: Option<Timestamp>,
+}
+
+impl<'a> ResultView<'a> {
+    /// The view of a row.
+    #[must_use]
+    pub fn of(row: &'a AnalysisRow, policy: &StorePolicy) -> Self {
+        let state = row.state(policy);
+        let result = row.current_result(policy);
+        Self {
+            analysis_id: row.analysis_id,
+            post_id: &row.post.post_id,
+            status: state.status,
+            progress: state.percent,
+            message: message(state.status, state.percent, result),
+            trust_score: result.and_then(|result| result.trust_score),
+            grade: result.and_then(|result| result.grade.as_deref()),
+            grade_info: result.and_then(|result| result.grade_info.as_ref()),
+            trust_score_breakdown: result.and_then(|result| result.trust_score_breakdown.as_ref()),
+            post_info: result.and_then(|result| result.post_info.as_ref()),
+            analysis_results: result.and_then(|result| result.analysis_results.as_ref()),
+            coverage: result.map_or(&[], |result| &result.coverage),
+            processing_time: result.map(processing_seconds),
+            cached: result.is_some_and(|result| row.pending_run_ms > result.run.started_ms),
+            error: result.and_then(|result| result.error.as_ref()),
+            created_at: row.created_at,
+            completed_at: result.map(|result| result.completed_at),
+        }
+    }
+}
+
+/// One entry of GET /api/results.
+#[derive(Debug, Serialize)]
+pub struct ListedView<'a> {
+    analysis_id: Uuid,
+    post_id: &'a str,
+    url: &'a str,
+    status: Status,
+    progress: u8,
+    trust_score: Option<f64>,
+    grade: Option<&'a str>,
+    error: Option<&'a Failure>,
+    created_at: Timestamp,
+    completed_at: Option<Timestamp>,
+}
+
+impl<'a> ListedView<'a> {
+    /// The view of a row.
+    #[must_use]
+    pub fn of(row: &'a AnalysisRow, policy: &StorePolicy) -> Self {
+        let state = row.state(policy);
+        let result = row.current_result(policy);
+        Self {
+            analysis_id: row.analysis_id,
+            post_id: &row.post.post_id,
+            url: &row.post.url,
+            status: state.status,
+            progress: state.percent,
+            trust_score: result.and_then(|result| result.trust_score),
+            grade: result.and_then(|result| result.grade.as_deref()),
+            error: result.and_then(|result| result.error.as_ref()),
+            created_at: row.created_at,
+            completed_at: result.map(|result| result.completed_at),
+        }
+    }
+}
+
+/// GET /api/batches/{batch_id}.
+#[derive(Debug, Serialize)]
+pub struct BatchView {
+    batch_id: Uuid,
+    counts: Totals,
+    total: u64,
+    /// Share of items that ended, 0 to 100, one decimal, rounded down: 100 means all.
+    percent: f64,
+    duplicates: u32,
+    rejected: u32,
+    /// Items that found an earlier analysis instead of beginning one.
+    reused: u64,
+    created_at: Timestamp,
+    completed_at: Option<Timestamp>,
+}
+
+impl BatchView {
+    /// The view of a batch's progress.
+    #[must_use]
+    pub fn of(progress: &BatchProgress) -> Self {
+        let total = progress.counts.sum();
+        let ended = progress.counts.completed + progress.counts.failed;
+        let permille = (ended * 1000).checked_div(total).unwrap_or(1000);
+        Self {
+            batch_id: progress.batch.batch_id,
+            counts: progress.counts,
+            total,
+            percent: permille as f64 / 10.0,
+            duplicates: progress.batch.duplicates,
+            rejected: progress.batch.rejected,
+            reused: progress.reused,
+            created_at: progress.created_at,
+            completed_at: progress.completed_at,
+        }
+    }
+}
+
+/// Where an analysis stands, in a sentence.
+#[must_use]
+pub fn message(status: Status, percent: u8, result: Option<&AnalysisResult>) -> String {
+    match (status, result) {
+        (
+            Status::Failed,
+            Some(AnalysisResult {
+                error: Some(error), ..
+            }),
+        ) => error.message.clone(),
+        (Status::Failed, _) => "The analysis failed.".to_owned(),
+        (Status::Completed, _) => "The analysis is complete.".to_owned(),
+        (Status::Pending, _) => "The analysis has not begun yet.".to_owned(),
+        (Status::Processing, _) => match percent {
+            0..20 => "The post is being read.",
+            20..60 => "Its pictures are being checked.",
+            _ => "Its text and sources are being weighed.",
+        }
+        .to_owned(),
+    }
+}
+
+/// Seconds from the run's start to its end, never negative.
+#[must_use]
+pub fn processing_seconds(result: &AnalysisResult) -> f64 {
+    let millis = result.completed_at.as_millisecond() - result.run.started_ms;
+    millis.max(0) as f64 / 1000.0
+}
+
+/// What a new submission is told of a result that answers it.
+#[must_use]
+pub fn answered_by(result: &AnalysisResult) -> (Status, &'static str) {
+    match result.status {
+        Outcome::Completed => (
+            Status::Completed,
+            "This post was analysed already; its result is ready.",
+        ),
+        Outcome::Failed => (
+            Status::Failed,
+            "The analysis of this post failed a short while ago; its result says why. It can be submitted again later.",
+        ),
+    }
+}

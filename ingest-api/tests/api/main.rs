@@ -1,0 +1,13 @@
+//! The API as callers meet it: a real server on loopback, a real SQLite store, a real embedded broker.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod batch;
+mod errors;
+mod faults;
+mod ops;
+mod pages;
+mod projection;
+mod reading;
+mod submit;
+mod support;
+mod urls;
