@@ -5,6 +5,7 @@
 //! - [`upstream`]: the port and its adapters: anonymous web, embed page, operator's session;
 //! - [`media`]: pictures and videos, capped in size, time and pixels before anything decodes them;
 //! - [`budget`]: how many requests a minute; [`circuit`]: when to make none at all;
+//! - [`stage`]: claims a submission's run and puts the above together;
 //! - [`metrics`]: every metric of this crate.
 
 pub mod budget;
@@ -13,6 +14,8 @@ pub mod config;
 pub mod media;
 pub mod metrics;
 pub mod net;
+pub mod stage;
 pub mod upstream;
 
 pub use config::ScrapeConfig;
+pub use stage::ScrapeStage;

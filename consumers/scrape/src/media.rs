@@ -4,10 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use schemas::{
-    Reason,
-    events::scraped::{BlobRef, MediaKind},
-};
+use schemas::{Reason, events::scraped::MediaKind};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
@@ -30,8 +27,8 @@ const ATTEMPTS: u32 = 2;
 /// A file that was fetched and accepted. It holds its part of the downloads' memory until it is dropped.
 #[derive(Debug)]
 pub struct Download {
-    /// Its hash, length and type.
-    pub blob: BlobRef,
+    /// Its media type, found in its bytes.
+    pub content_type: &'static str,
     /// Its bytes.
     pub bytes: Bytes,
     _memory: OwnedSemaphorePermit,
@@ -76,7 +73,7 @@ impl Downloader {
     pub async fn fetch(&self, url: &Url, kind: MediaKind) -> Result<Download, Reason> {
         let result = self.fetch_uncounted(url, kind).await;
         match &result {
-            Ok(download) => self.metrics.media("ok", download.blob.bytes),
+            Ok(download) => self.metrics.media("ok", download.bytes.len() as u64),
             Err(reason) => self.metrics.media(reason.code(), 0),
         }
         result
@@ -96,13 +93,13 @@ impl Downloader {
             .await
             .unwrap_or(Err(Reason::MediaTimeout))?;
         let max_pixels = self.config.max_pixels;
-        // Hashing and reading headers takes milliseconds a file, too long for a runtime thread.
+        // Some decoders copy the whole file to read its header: milliseconds, too long for a runtime thread.
         let inspected = {
             let bytes = bytes.clone();
             tokio::task::spawn_blocking(move || inspect::inspect(&bytes, kind, max_pixels)).await
         };
         Ok(Download {
-            blob: inspected.unwrap_or(Err(Reason::MediaUndecodable))?,
+            content_type: inspected.unwrap_or(Err(Reason::MediaUndecodable))?,
             bytes,
             _memory: memory,
         })

@@ -3,11 +3,7 @@
 use std::io::Cursor;
 
 use image::{ImageFormat, ImageReader, Limits};
-use schemas::{
-    Reason,
-    events::scraped::{BlobRef, MediaKind},
-};
-use sha2::{Digest, Sha256};
+use schemas::{Reason, events::scraped::MediaKind};
 
 /// Most memory that reading a header may take, in bytes.
 const HEADER_MEMORY: u64 = 4 * 1024 * 1024;
@@ -35,11 +31,11 @@ impl FileType {
     }
 }
 
-/// Judges a file that should be a picture or a video.
+/// Judges a file that should be a picture or a video, and gives its media type.
 ///
 /// # Errors
 /// Why it is not accepted.
-pub fn inspect(bytes: &[u8], kind: MediaKind, max_pixels: u64) -> Result<BlobRef, Reason> {
+pub fn inspect(bytes: &[u8], kind: MediaKind, max_pixels: u64) -> Result<&'static str, Reason> {
     let file_type = file_type(bytes).ok_or(Reason::MediaUnsupported)?;
     match (file_type, kind) {
         (FileType::Picture(format), MediaKind::Image | MediaKind::Thumbnail) => {
@@ -48,11 +44,7 @@ pub fn inspect(bytes: &[u8], kind: MediaKind, max_pixels: u64) -> Result<BlobRef
         (FileType::Mp4, MediaKind::Video) => {}
         _ => return Err(Reason::MediaUnsupported),
     }
-    Ok(BlobRef {
-        sha256: hex::encode(Sha256::digest(bytes)),
-        bytes: bytes.len() as u64,
-        content_type: file_type.media_type().to_owned(),
-    })
+    Ok(file_type.media_type())
 }
 
 fn file_type(bytes: &[u8]) -> Option<FileType> {

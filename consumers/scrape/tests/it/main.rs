@@ -7,3 +7,4 @@ mod answers;
 mod child;
 mod origin;
 mod origins;
+mod stage;

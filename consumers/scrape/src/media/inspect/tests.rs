@@ -75,27 +75,10 @@ fn pictures_of_every_allowed_type_are_known_by_their_bytes() {
     for format in FORMATS {
         let bytes = picture(33, 17, format);
         for kind in [MediaKind::Image, MediaKind::Thumbnail] {
-            let blob = inspect(&bytes, kind, MAX).unwrap();
-            assert_eq!(blob.content_type, format.to_mime_type());
-            assert_eq!(blob.bytes, bytes.len() as u64);
+            assert_eq!(inspect(&bytes, kind, MAX), Ok(format.to_mime_type()));
         }
         assert!(inspect(&picture(1, 1, format), MediaKind::Image, MAX).is_ok());
     }
-}
-
-#[test]
-fn the_hash_is_sha_256_in_lower_case_hex() {
-    let blob = inspect(b"\0\0\0\x18ftypisom", MediaKind::Video, MAX).unwrap();
-    assert_eq!(
-        blob.sha256,
-        hex::encode(Sha256::digest(b"\0\0\0\x18ftypisom"))
-    );
-    assert_eq!(blob.sha256.len(), 64);
-    // FIPS 180-2, appendix B.1.
-    assert_eq!(
-        hex::encode(Sha256::digest(b"abc")),
-        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    );
 }
 
 #[test]
@@ -146,7 +129,7 @@ fn a_picture_without_pixels_or_without_a_whole_header_is_undecodable() {
         let mut refused = 0;
         for length in 0..bytes.len().min(200) {
             match inspect(&bytes[..length], MediaKind::Image, MAX) {
-                Ok(blob) => assert_eq!(blob.bytes, length as u64),
+                Ok(found) => assert_eq!(found, format.to_mime_type()),
                 Err(Reason::MediaUnsupported | Reason::MediaUndecodable) => refused += 1,
                 Err(other) => panic!("{format:?} cut at {length}: {other}"),
             }
@@ -159,8 +142,7 @@ fn a_picture_without_pixels_or_without_a_whole_header_is_undecodable() {
 fn a_file_is_what_it_begins_as_whatever_follows() {
     let mut polyglot = picture(8, 8, ImageFormat::Gif);
     polyglot.extend(b"PK\x03\x04<script>alert(1)</script>");
-    let blob = inspect(&polyglot, MediaKind::Image, MAX).unwrap();
-    assert_eq!(blob.content_type, "image/gif");
+    assert_eq!(inspect(&polyglot, MediaKind::Image, MAX), Ok("image/gif"));
     for bytes in [
         &b""[..],
         b"<html>",
@@ -186,10 +168,7 @@ fn a_file_is_what_it_begins_as_whatever_follows() {
 #[test]
 fn a_video_is_no_picture_and_a_picture_no_video() {
     let video = b"\0\0\0\x18ftypmp42\0\0\0\0isommp42";
-    assert_eq!(
-        inspect(video, MediaKind::Video, MAX).unwrap().content_type,
-        "video/mp4"
-    );
+    assert_eq!(inspect(video, MediaKind::Video, MAX), Ok("video/mp4"));
     for kind in [MediaKind::Image, MediaKind::Thumbnail] {
         assert_eq!(inspect(video, kind, MAX), Err(Reason::MediaUnsupported));
     }

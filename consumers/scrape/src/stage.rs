@@ -1,0 +1,310 @@
+//! The stage: a submission in, the scraped post out. Work is done once: a run is claimed before anything is asked of the upstream,
+//! and a post read recently is not read again.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use engine::{GateWatch, Message, Outcome, SharedClock, Stage, StageError};
+use futures::future::join_all;
+use prometheus::Registry;
+use schemas::{
+    PostRef, PostScraped, Reason, Record, Submission,
+    dead_letter::DeadLetter,
+    events::{
+        result::Failure,
+        scraped::{Media, Post},
+    },
+    post_url::is_shortcode,
+    topics,
+};
+use store::{BlobError, BlobStore, Claim, KeptPost, ProgressStep, Store, StoreError};
+use url::Url;
+
+use crate::{
+    circuit::Breaker,
+    config::{InvalidConfig, ScrapeConfig},
+    media::Downloader,
+    metrics::Metrics,
+    net::{ClientError, HttpClient, SystemLookup},
+    upstream::{self, FetchedPost, Upstream},
+};
+
+const NAME: &str = "scrape";
+/// Progress after this stage, percent.
+const SCRAPED: u8 = 20;
+/// Failures of a file that may have passed when the post is read the next time.
+const PASSING: [Reason; 3] = [
+    Reason::MediaExpired,
+    Reason::MediaTimeout,
+    Reason::MediaUnavailable,
+];
+
+/// The scrape stage.
+pub struct ScrapeStage {
+    store: Arc<dyn Store>,
+    blobs: BlobStore,
+    clock: SharedClock,
+    upstream: Arc<dyn Upstream>,
+    downloader: Downloader,
+    breaker: Breaker,
+}
+
+/// Why the stage can't be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A setting can't be used.
+    #[error(transparent)]
+    Config(#[from] InvalidConfig),
+    /// No HTTP client.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Its metrics are registered already.
+    #[error(transparent)]
+    Metrics(#[from] prometheus::Error),
+}
+
+impl ScrapeStage {
+    /// The stage as configured, its metrics in `registry`.
+    ///
+    /// # Errors
+    /// See [`SetupError`].
+    pub fn new(
+        config: &ScrapeConfig,
+        store: Arc<dyn Store>,
+        blobs: BlobStore,
+        clock: SharedClock,
+        registry: &Registry,
+    ) -> Result<Self, SetupError> {
+        let metrics = Metrics::register(registry)?;
+        let http = HttpClient::new(&config.network, Arc::new(SystemLookup))?;
+        Ok(Self {
+            store,
+            blobs,
+            clock,
+            upstream: upstream::connect(config, http.clone(), metrics.clone())?,
+            breaker: Breaker::new(&config.circuit, metrics.circuit()),
+            downloader: Downloader::new(config, http, metrics)?,
+        })
+    }
+
+    /// The upstream's circuit, for signs of life.
+    #[must_use]
+    pub fn circuit(&self) -> Breaker {
+        self.breaker.clone()
+    }
+}
+
+#[async_trait]
+impl Stage for ScrapeStage {
+    type In = Submission;
+
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn input(&self) -> &'static str {
+        topics::SUBMISSIONS
+    }
+
+    async fn process(&self, batch: &[Message<Submission>]) -> Result<Vec<Outcome>, StageError> {
+        Ok(join_all(batch.iter().map(|message| self.outcome(message))).await)
+    }
+
+    async fn on_dead_letter(
+        &self,
+        message: &Message<Submission>,
+        letter: &DeadLetter,
+    ) -> Result<Vec<Record>, StageError> {
+        self.fail(message, letter.code)
+            .await
+            .map_err(|error| StageError::new(Reason::StoreUnavailable, error))
+    }
+
+    fn gate(&self) -> GateWatch {
+        self.breaker.gate()
+    }
+}
+
+/// Why there is no post to forward.
+enum Stop {
+    /// It can never be read.
+    Final(Reason),
+    /// Nothing more is to be done now.
+    Now(Outcome),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        tracing::warn!(%error, "store");
+        Self::Now(Outcome::retry(Reason::StoreUnavailable))
+    }
+}
+
+impl ScrapeStage {
+    async fn outcome(&self, message: &Message<Submission>) -> Outcome {
+        let reason = match self.scrape(message).await {
+            Ok(record) => return Outcome::Forward(vec![record]),
+            Err(Stop::Now(outcome)) => return outcome,
+            Err(Stop::Final(reason)) => reason,
+        };
+        match self.fail(message, reason).await {
+            Ok(records) if records.is_empty() => Outcome::Skip(Reason::Deleted),
+            Ok(records) => Outcome::Forward(records),
+            Err(error) => {
+                tracing::warn!(%error, "store");
+                Outcome::retry(Reason::StoreUnavailable)
+            }
+        }
+    }
+
+    /// The record of the scraped post.
+    async fn scrape(&self, message: &Message<Submission>) -> Result<Record, Stop> {
+        let submission = &message.event;
+        if !is_shortcode(&submission.post.post_id) {
+            return Err(Stop::Now(Outcome::Reject(Reason::SchemaMismatch)));
+        }
+        let claim = self
+            .store
+            .claim(submission, &message.meta.event_id, self.clock.now())
+            .await?;
+        let skip = |reason| Err(Stop::Now(Outcome::Skip(reason)));
+        match claim {
+            Claim::Own => {}
+            Claim::Other => return skip(Reason::DuplicateSubmission),
+            Claim::Finished => return skip(Reason::AlreadyFinished),
+            Claim::Deleted => return skip(Reason::Deleted),
+        }
+        let (kept, reused) = match self.kept(submission).await? {
+            Some(kept) => {
+                let reused = is_older(&kept, submission);
+                (kept, reused)
+            }
+            None => (self.read(&submission.post).await?, false),
+        };
+        let event = PostScraped {
+            analysis_id: submission.analysis_id,
+            run: submission.run,
+            post: submission.post.clone(),
+            scraped_at: kept.scraped_at,
+            reused,
+            content: kept.content,
+        };
+        let record = schemas::encode(topics::POSTS, &event)
+            .map_err(|_| Stop::Now(Outcome::Reject(Reason::SchemaMismatch)))?;
+        let step = ProgressStep {
+            analysis_id: submission.analysis_id,
+            run: submission.run,
+            percent: SCRAPED,
+        };
+        self.store.progress(&[step]).await?;
+        Ok(record)
+    }
+
+    /// The post as scraped before. Where reuse is not wanted, only what was scraped since the run began counts: that is this run's
+    /// own work, met again after a redelivery.
+    async fn kept(&self, submission: &Submission) -> Result<Option<KeptPost>, StoreError> {
+        let post_id = &submission.post.post_id;
+        let kept = self.store.post(post_id, self.clock.now()).await?;
+        Ok(kept.filter(|kept| !submission.force || !is_older(kept, submission)))
+    }
+
+    /// Reads the post and stores its media. Signed media addresses expire: then the post is read again, once.
+    async fn read(&self, post: &PostRef) -> Result<KeptPost, Stop> {
+        let mut again = true;
+        loop {
+            let fetched = self.ask(post).await?;
+            let kept = KeptPost {
+                scraped_at: self.clock.now(),
+                content: self.store_media(fetched).await?,
+            };
+            if again && failed_for(&kept.content, &[Reason::MediaExpired]) {
+                again = false;
+                continue;
+            }
+            // A file that failed for a reason that may pass is worth another try the next time.
+            if !failed_for(&kept.content, &PASSING) {
+                self.store.keep_post(&post.post_id, &kept).await?;
+            }
+            return Ok(kept);
+        }
+    }
+
+    /// Asks the upstream, if the circuit allows it.
+    async fn ask(&self, post: &PostRef) -> Result<FetchedPost, Stop> {
+        let Some(ticket) = self.breaker.admit() else {
+            return Err(Stop::Now(Outcome::retry(Reason::CircuitOpen)));
+        };
+        let error = match self.upstream.fetch(post).await {
+            Ok(fetched) => {
+                ticket.succeeded();
+                return Ok(fetched);
+            }
+            Err(error) => error,
+        };
+        let (post_id, reason) = (&post.post_id, error.reason());
+        if error.is_final() {
+            ticket.succeeded();
+            tracing::info!(post_id, code = reason.code(), "post can't be analysed");
+            return Err(Stop::Final(reason));
+        }
+        ticket.failed(post_id);
+        tracing::warn!(post_id, code = reason.code(), %error, "upstream");
+        Err(Stop::Now(Outcome::Retry {
+            reason,
+            after: error.retry_after(),
+        }))
+    }
+
+    /// Fetches and stores every file of a post. A file that can't be fetched fails alone; a media store that does not answer fails
+    /// the attempt.
+    async fn store_media(&self, fetched: FetchedPost) -> Result<Post, Stop> {
+        let FetchedPost { mut post, sources } = fetched;
+        let files = post.media.iter_mut().zip(&sources);
+        let stored =
+            files.filter_map(|(media, source)| Some(self.store_file(media, source.as_ref()?)));
+        let stored: Result<(), BlobError> = join_all(stored).await.into_iter().collect();
+        stored.map_err(|error| {
+            tracing::warn!(%error, "media store");
+            Stop::Now(Outcome::retry(Reason::BlobUnavailable))
+        })?;
+        Ok(post)
+    }
+
+    async fn store_file(&self, media: &mut Media, source: &Url) -> Result<(), BlobError> {
+        match self.downloader.fetch(source, media.kind).await {
+            Ok(file) => {
+                let put = self.blobs.put(file.bytes.clone(), file.content_type);
+                media.blob = Some(put.await?);
+            }
+            Err(reason) => media.failure = Some(reason),
+        }
+        Ok(())
+    }
+
+    /// Ends the run without a score; no records when the analysis was deleted meanwhile.
+    async fn fail(
+        &self,
+        message: &Message<Submission>,
+        code: Reason,
+    ) -> Result<Vec<Record>, StoreError> {
+        let submission = &message.event;
+        let failure = Failure {
+            code,
+            message: code.sentence().to_owned(),
+            stage: NAME.to_owned(),
+        };
+        let run = (submission.analysis_id, submission.run, &submission.post);
+        let (at, now) = (message.meta.timestamp, self.clock.now());
+        store::fail(&*self.store, run, failure, at, now).await
+    }
+}
+
+/// Whether a post was scraped before the submission's run began.
+fn is_older(kept: &KeptPost, submission: &Submission) -> bool {
+    kept.scraped_at.as_millisecond() < submission.run.started_ms
+}
+
+fn failed_for(content: &Post, reasons: &[Reason]) -> bool {
+    let mut failures = content.media.iter().filter_map(|media| media.failure);
+    failures.any(|failure| reasons.contains(&failure))
+}
