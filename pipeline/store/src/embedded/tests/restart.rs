@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{SqliteStore, StorePolicy, file, open_sqlite, reopen};
 use crate::{
-    Claim, Status,
+    Claim, Intake, Status,
     contract::{
         Shared, accepted, analysis_of, at, batch, claim, completed, counts, failed, finish, single,
         state,
