@@ -28,7 +28,7 @@ use context::Context;
 pub(crate) use fetched::Fetched;
 
 /// Batches of records that may wait for the runner; together with [`poll::MAX_BATCH`] this bounds what lies between the two.
-const WAITING_BATCHES: usize = 4;
+const WAITING_BATCHES: usize = 2;
 
 /// The consumer can't go on.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -206,6 +206,17 @@ impl Backlog {
         self.show();
     }
 
+    /// So many of the unread records were read; exact again at the next [`Backlog::set_unread`].
+    pub(crate) fn read(&self, records: usize) {
+        let records = i64::try_from(records).unwrap_or(i64::MAX);
+        let fewer = |unread: i64| Some(unread.saturating_sub(records).max(0));
+        // Always succeeds, because the closure always returns a value.
+        let _ = self
+            .unread
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
+        self.show();
+    }
+
     pub(crate) fn set_unsettled(&self, records: i64) {
         self.unsettled.store(records, Ordering::Relaxed);
         self.show();

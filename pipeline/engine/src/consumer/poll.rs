@@ -79,6 +79,7 @@ impl Poll {
             }
         }
         self.metrics.paused.set(0);
+        self.metrics.backlog().set_unread(0);
     }
 
     fn turn(&mut self, runtime: &Handle) -> Result<(), ConsumerError> {
@@ -86,6 +87,7 @@ impl Poll {
         self.pause(self.orders.hold.load(Ordering::Relaxed) || !self.waiting.is_empty())?;
         let batch = self.read()?;
         if !batch.records.is_empty() {
+            self.metrics.backlog().read(batch.records.len());
             self.waiting.push_back(batch);
         }
         self.hand_over(runtime);

@@ -9,6 +9,17 @@ use rdkafka::mocking::MockCluster;
 use super::meter::Meter;
 use crate::kafka::Kafka;
 
+/// Client settings that suit a broker in the same process.
+const SETTINGS: [(&str, &str); 4] = [
+    // Nothing is gained over loopback.
+    ("compression.type", "none"),
+    // A fetch that found nothing is answered after this time, even if records come in meanwhile.
+    ("fetch.wait.max.ms", "20"),
+    // A rebalance that not all members noticed takes as long as a session, so both are short.
+    ("session.timeout.ms", "6000"),
+    ("heartbeat.interval.ms", "500"),
+];
+
 /// A topic of the embedded broker.
 #[derive(Debug, Clone)]
 pub struct EmbeddedTopic {
@@ -73,8 +84,9 @@ impl EmbeddedBroker {
             durable = false,
             "embedded broker started"
         );
+        let settings = SETTINGS.map(|(key, value)| (key.to_owned(), value.to_owned()));
         Ok(Self {
-            kafka: Kafka::new(bootstrap, BTreeMap::new()).with_meter(meter),
+            kafka: Kafka::new(bootstrap, BTreeMap::from(settings)).with_meter(meter),
             stop: Some(stop),
             thread: Some(thread),
         })

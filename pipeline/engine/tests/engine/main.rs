@@ -1,5 +1,10 @@
 //! The engine against a broker: the embedded one, over TCP, through the same client code as production.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod embedded;
+mod failures;
+mod lifecycle;
 mod outcomes;
+mod poison;
+mod publishing;
 mod support;

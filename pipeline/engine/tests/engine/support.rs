@@ -13,6 +13,7 @@ use prometheus::{Encoder, Registry, TextEncoder};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
+    message::OwnedMessage,
 };
 use schemas::{Event, Record, dead_letter::DeadLetter, topics};
 use serde::{Deserialize, Serialize};
@@ -88,6 +89,8 @@ pub struct TestStage {
     work: Box<Work>,
     bury: Box<Bury>,
     gate: GateWatch,
+    name: &'static str,
+    input: &'static str,
 }
 
 impl TestStage {
@@ -100,6 +103,8 @@ impl TestStage {
             work: Box::new(move |batch| Box::pin(work(batch))),
             bury: Box::new(|_, _| Ok(Vec::new())),
             gate: GateWatch::always_open(),
+            name: STAGE,
+            input: IN,
         }
     }
 
@@ -119,6 +124,12 @@ impl TestStage {
         self
     }
 
+    /// A stage of another name that reads another topic.
+    pub fn named(mut self, name: &'static str, input: &'static str) -> Self {
+        (self.name, self.input) = (name, input);
+        self
+    }
+
     pub fn gate(mut self, gate: GateWatch) -> Self {
         self.gate = gate;
         self
@@ -130,11 +141,11 @@ impl Stage for TestStage {
     type In = Note;
 
     fn name(&self) -> &'static str {
-        STAGE
+        self.name
     }
 
     fn input(&self) -> &'static str {
-        IN
+        self.input
     }
 
     async fn process(&self, batch: &[Message<Note>]) -> Result<Vec<Outcome>, StageError> {
@@ -164,7 +175,8 @@ pub fn config() -> RunnerConfig {
 
 /// A broker with one input, one output and a dead-letter topic.
 pub struct Rig {
-    pub broker: Option<EmbeddedBroker>,
+    /// Holds the broker; it ends with the rig.
+    _broker: Option<EmbeddedBroker>,
     pub kafka: Kafka,
     pub registry: Registry,
     pub readiness: Readiness,
@@ -185,7 +197,7 @@ impl Rig {
         let broker = EmbeddedBroker::start(topics).unwrap();
         let kafka = broker.kafka().clone();
         Self {
-            broker: Some(broker),
+            _broker: Some(broker),
             ..Self::on(kafka)
         }
     }
@@ -194,7 +206,7 @@ impl Rig {
     pub fn on(kafka: Kafka) -> Self {
         let registry = Registry::new();
         Self {
-            broker: None,
+            _broker: None,
             kafka,
             metrics: EngineMetrics::new(&registry).unwrap(),
             registry,
@@ -259,6 +271,31 @@ impl Rig {
             (letter, Record { headers, ..record })
         });
         letters.collect()
+    }
+
+    /// All records of a topic as the client gives them, with their places, times and raw headers.
+    pub async fn raw(&self, topic: &str) -> Vec<OwnedMessage> {
+        let count = self.written(topic).await;
+        let (bootstrap, topic) = (self.kafka.bootstrap().to_owned(), topic.to_owned());
+        tokio::task::spawn_blocking(move || {
+            let reader: BaseConsumer = ClientConfig::new()
+                .set("bootstrap.servers", bootstrap)
+                .set("group.id", "raw")
+                .create()
+                .unwrap();
+            let metadata = reader.fetch_metadata(Some(&topic), PATIENCE).unwrap();
+            let mut list = TopicPartitionList::new();
+            for partition in metadata.topics()[0].partitions() {
+                list.add_partition_offset(&topic, partition.id(), Offset::Beginning)
+                    .unwrap();
+            }
+            reader.assign(&list).unwrap();
+            (0..count)
+                .map(|_| reader.poll(PATIENCE).unwrap().unwrap().detach())
+                .collect()
+        })
+        .await
+        .unwrap()
     }
 
     /// Records ever written to a topic.
