@@ -3,13 +3,13 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint schemas
 
-# Options of `trustcard demo`, such as DEMO_ARGS="--exit --json".
-DEMO_ARGS ?=
+# Options of `trustcard demo`; DEMO_ARGS= keeps it running after the table, for a look around.
+DEMO_ARGS ?= --exit
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## Sample posts through the whole pipeline, scored (DEMO_ARGS="--exit --json")
+demo: ## Sample posts through the whole pipeline, scored (DEMO_ARGS= keeps it running)
 	@infra/dev/demo.sh $(DEMO_ARGS)
 
 test: ## Every test of the workspace

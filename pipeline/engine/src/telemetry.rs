@@ -1,7 +1,7 @@
 //! Logs and traces. Logs go to standard error; spans to an OTLP receiver over HTTP when one is configured. Trace ids exist
 //! either way, so that every record carries a `traceparent`.
 
-use std::time::Duration;
+use std::{io::IsTerminal, time::Duration};
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::WithExportConfig;
@@ -78,7 +78,9 @@ pub fn init(config: &TelemetryConfig, role: &str) -> Result<TelemetryGuard, Tele
     let spans = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer("trustcard"))
         .with_filter(EnvFilter::new(format!("info,{QUIET}")));
-    let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let logs = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let logs = if config.json {
         logs.json().flatten_event(true).boxed()
     } else {

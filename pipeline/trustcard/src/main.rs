@@ -1,1 +1,69 @@
-fn main() {}
+//! The one binary: a table of contents. Every command is a few lines of wiring around the rooms that do the work.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+mod cli;
+mod client;
+#[cfg(feature = "sample-site")]
+mod demo;
+mod exit;
+mod models;
+mod parts;
+mod roles;
+mod settings;
+mod show;
+mod up;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match start(cli) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("trustcard: {error:#}");
+            exit::code(&error)
+        }
+    }
+}
+
+fn start(cli: cli::Cli) -> Result<bool> {
+    let mut settings = settings::load()?;
+    if !cli.command.serves() && !settings::names_log_level() {
+        // A table or a progress bar is what these show; their logs are for when something is wrong.
+        settings.telemetry.level = "WARN".to_owned();
+    }
+    let telemetry = engine::telemetry::init(&settings.telemetry, cli.command.name())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(run(cli.command, settings));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    telemetry.flush();
+    outcome
+}
+
+/// `Ok(false)` is a command that did its work and found something that is not as it should be.
+async fn run(command: cli::Command, settings: settings::Settings) -> Result<bool> {
+    use cli::Command;
+    match command {
+        Command::Up(args) => up::run(args, settings).await?,
+        #[cfg(feature = "sample-site")]
+        Command::Demo(args) => return demo::run(args, settings).await,
+        Command::Api(args) => roles::run(roles::Role::Api, args, settings).await?,
+        Command::Record(args) => roles::run(roles::Role::Record, args, settings).await?,
+        Command::Scrape(args) => roles::run(roles::Role::Scrape, args, settings).await?,
+        Command::Detect(args) => roles::run(roles::Role::Detect, args, settings).await?,
+        Command::Score(args) => roles::run(roles::Role::Score, args, settings).await?,
+        Command::Submit(args) => return client::submit::run(args).await,
+        Command::Results(args) => client::results::run(args, &settings).await?,
+        Command::Models(command) => models::run(command, &settings).await?,
+        Command::CheckConfig => settings::print(&settings)?,
+    }
+    Ok(true)
+}

@@ -1,0 +1,189 @@
+//! The command line. Exit codes are listed in [`crate::exit`].
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// How far to trust a post: an event-driven pipeline from URLs to scores.
+#[derive(Debug, Parser)]
+#[command(name = "trustcard", version, after_help = crate::exit::HELP)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Commands. The first six run the pipeline, the rest speak to it.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run every role in this process on embedded parts: a broker in memory, SQLite, a folder of media
+    Up(UpArgs),
+    /// Run sample posts through the whole pipeline and show what came out
+    #[cfg(feature = "sample-site")]
+    Demo(DemoArgs),
+    /// Run the HTTP API alone
+    Api(RoleArgs),
+    /// Run the projection of submissions into rows alone
+    Record(RoleArgs),
+    /// Run the scrape stage alone
+    Scrape(RoleArgs),
+    /// Run the detect stage alone
+    Detect(RoleArgs),
+    /// Run the score stage alone
+    Score(RoleArgs),
+    /// Send posts for analysis
+    Submit(SubmitArgs),
+    /// Show results, newest first
+    Results(ResultsArgs),
+    /// Fetch and check the models
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// Check the configuration and print what is in effect, secrets hidden
+    CheckConfig,
+}
+
+impl Command {
+    /// Whether it runs until it is told to end; its logs are then what it shows.
+    #[must_use]
+    pub const fn serves(&self) -> bool {
+        matches!(
+            self,
+            Self::Up(_)
+                | Self::Api(_)
+                | Self::Record(_)
+                | Self::Scrape(_)
+                | Self::Detect(_)
+                | Self::Score(_)
+        )
+    }
+
+    /// Its name, part of the service's name in traces.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Up(_) => "up",
+            #[cfg(feature = "sample-site")]
+            Self::Demo(_) => "demo",
+            Self::Api(_) => "api",
+            Self::Record(_) => "record",
+            Self::Scrape(_) => "scrape",
+            Self::Detect(_) => "detect",
+            Self::Score(_) => "score",
+            Self::Submit(_) => "submit",
+            Self::Results(_) => "results",
+            Self::Models(_) => "models",
+            Self::CheckConfig => "check-config",
+        }
+    }
+}
+
+/// Where a role keeps its data.
+#[derive(Debug, Args)]
+pub struct RoleArgs {
+    /// Folder of rows and media
+    #[arg(long, default_value = "data")]
+    pub data_dir: PathBuf,
+}
+
+/// Options of `up`.
+#[derive(Debug, Clone, Args)]
+pub struct UpArgs {
+    /// Scrape the built-in sample site instead of the real one
+    #[arg(long)]
+    pub sample_site: bool,
+    /// Leave the models out; their components say `skipped: models_off`
+    #[arg(long)]
+    pub no_ml: bool,
+    /// Folder of rows and media; kept over restarts
+    #[arg(long, default_value = "data")]
+    pub data_dir: PathBuf,
+}
+
+/// Options of `demo`.
+#[cfg(feature = "sample-site")]
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// End after the table; the exit code is 0 only if every post ended as it should
+    #[arg(long)]
+    pub exit: bool,
+    /// One JSON document on standard output instead of the table
+    #[arg(long)]
+    pub json: bool,
+    /// Analyse the pictures of this folder instead: each picture is a post, a text file of the same name its caption, each
+    /// subfolder a carousel
+    #[arg(long, value_name = "DIR")]
+    pub posts: Option<PathBuf>,
+    /// Leave the models out
+    #[arg(long)]
+    pub no_ml: bool,
+    /// Folder for the demo's data; its subfolder `demo` is made anew each time
+    #[arg(long, default_value = "data")]
+    pub data_dir: PathBuf,
+}
+
+/// Where the API is.
+#[derive(Debug, Args)]
+pub struct ApiArgs {
+    /// Address of the API
+    #[arg(long, env = "TRUSTCARD_URL", default_value = "http://127.0.0.1:8000")]
+    pub api: String,
+}
+
+/// Options of `submit`.
+#[derive(Debug, Args)]
+pub struct SubmitArgs {
+    /// URLs of posts
+    #[arg(required_unless_present = "file")]
+    pub urls: Vec<String>,
+    /// File with one URL a line; `-` reads standard input
+    #[arg(long, conflicts_with = "urls")]
+    pub file: Option<PathBuf>,
+    /// Wait until every post has its result
+    #[arg(long)]
+    pub wait: bool,
+    /// One JSON document on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Where the API is.
+    #[command(flatten)]
+    pub api: ApiArgs,
+}
+
+/// Options of `results`.
+#[derive(Debug, Args)]
+pub struct ResultsArgs {
+    /// Keep printing results as they come, read from the results topic
+    #[arg(long)]
+    pub follow: bool,
+    /// Only `pending`, `processing`, `completed` or `failed`
+    #[arg(long, conflicts_with = "follow")]
+    pub status: Option<String>,
+    /// How many
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub limit: u32,
+    /// Broker for --follow; by default the one that `trustcard up` wrote into the data folder, else the configured one
+    #[arg(long)]
+    pub bootstrap: Option<String>,
+    /// Data folder of the running `trustcard up`
+    #[arg(long, default_value = "data")]
+    pub data_dir: PathBuf,
+    /// One JSON line per result
+    #[arg(long)]
+    pub json: bool,
+    /// Where the API is.
+    #[command(flatten)]
+    pub api: ApiArgs,
+}
+
+/// Commands about models.
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// Fetch what is missing, check every file
+    Pull,
+    /// Show the registry and what is installed
+    Ls {
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
+}

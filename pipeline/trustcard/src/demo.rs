@@ -1,0 +1,239 @@
+//! `trustcard demo`: the sample posts, through every topic and stage, and a table of what came out.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use sample_site::{Expect, SamplePost};
+use serde_json::{Value, json};
+
+use crate::{
+    cli::{DemoArgs, UpArgs},
+    client::{Api, submit},
+    settings::Settings,
+    show::{numbers, reasons, score, table, text},
+    up::Up,
+};
+
+/// A post of the demo and what came out.
+struct Row {
+    post: SamplePost,
+    result: Value,
+}
+
+impl Row {
+    /// Whether the post ended as the sample site says it should.
+    fn as_expected(&self) -> bool {
+        match &self.post.expect {
+            Expect::Completed => self.result["status"] == "completed",
+            Expect::Failed(reason) => {
+                self.result["status"] == "failed"
+                    && self.result["error"]["code"].as_str() == Some(reason.as_str())
+            }
+        }
+    }
+
+    fn millis(&self) -> Option<f64> {
+        self.result["processing_time"]
+            .as_f64()
+            .map(|seconds| seconds * 1000.0)
+    }
+}
+
+/// Runs the command; `false` when a post ended otherwise than it should.
+///
+/// # Errors
+/// When the pipeline can't be started or breaks.
+pub async fn run(args: DemoArgs, settings: Settings) -> Result<bool> {
+    let data_dir = fresh_folder(&args.data_dir)?;
+    let up_args = UpArgs {
+        sample_site: true,
+        no_ml: args.no_ml,
+        data_dir: data_dir.clone(),
+    };
+    let up = Up::start(&up_args, settings, args.posts.as_deref()).await?;
+    let rows = analyse(&up).await;
+    let rows = match rows {
+        Ok(rows) => rows,
+        Err(error) => {
+            up.stop().await?;
+            return Err(error);
+        }
+    };
+    let good = rows.iter().all(Row::as_expected);
+    if args.json {
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&document(&rows, &up, good))?
+        );
+    } else {
+        print(&rows, &up, &data_dir, args.exit);
+    }
+    if args.exit {
+        up.stop().await?;
+    } else {
+        up.run_until_signal().await?;
+    }
+    Ok(good || !args.exit)
+}
+
+/// The demo's own folder, empty: results of an earlier demo would be reused and nothing would be seen to run.
+fn fresh_folder(data_dir: &Path) -> Result<std::path::PathBuf> {
+    let folder = data_dir.join("demo");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)
+            .with_context(|| format!("{} can't be emptied", folder.display()))?;
+    }
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("{} can't be made", folder.display()))?;
+    Ok(folder)
+}
+
+async fn analyse(up: &Up) -> Result<Vec<Row>> {
+    let posts = up.sample_posts();
+    let api = Api::new(&up.api_url())?;
+    up.wait_until_ready().await?;
+    let urls: Vec<String> = posts.iter().map(|post| post.url.clone()).collect();
+    let sent = submit::send(&api, &urls).await?;
+    submit::wait(&api, &sent.batches).await?;
+    let mut rows = Vec::with_capacity(posts.len());
+    for item in &sent.items {
+        let post = posts.iter().find(|post| post.shortcode == item.post_id);
+        let post = post.with_context(|| {
+            format!("the API answered for a post nobody sent: {}", item.post_id)
+        })?;
+        let result = api
+            .result(item.analysis_id)
+            .await?
+            .with_context(|| format!("no result of {}", item.post_id))?;
+        rows.push(Row {
+            post: post.clone(),
+            result,
+        });
+    }
+    Ok(rows)
+}
+
+/// The value below which `share` of the sorted `values` lie (nearest rank).
+fn percentile(values: &[f64], share: f64) -> f64 {
+    let rank = (values.len() as f64 * share).ceil() as usize;
+    values
+        .get(rank.saturating_sub(1))
+        .copied()
+        .unwrap_or_default()
+}
+
+fn times(rows: &[Row]) -> (f64, f64) {
+    let mut millis: Vec<f64> = rows.iter().filter_map(Row::millis).collect();
+    millis.sort_by(f64::total_cmp);
+    (percentile(&millis, 0.5), percentile(&millis, 0.99))
+}
+
+fn document(rows: &[Row], up: &Up, good: bool) -> Value {
+    let (p50, p99) = times(rows);
+    let posts: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            json!({ "shortcode": row.post.shortcode, "title": row.post.title, "as_expected": row.as_expected(),
+                "milliseconds": row.millis(), "result": row.result })
+        })
+        .collect();
+    json!({ "as_expected": good, "models": up.models_line(), "p50_ms": p50, "p99_ms": p99, "posts": posts })
+}
+
+fn print(rows: &[Row], up: &Up, data_dir: &Path, ends: bool) {
+    let mut shown = table(&[
+        "post",
+        "what it is",
+        "score",
+        "grade",
+        "strongest reasons",
+        "not checked",
+        "ms",
+    ]);
+    numbers(&mut shown, &[2, 6]);
+    for row in rows {
+        let mark = if row.as_expected() {
+            ""
+        } else {
+            " (NOT AS EXPECTED)"
+        };
+        shown.add_row([
+            row.post.shortcode.clone(),
+            format!("{}{mark}", row.post.title),
+            score(&row.result),
+            text(&row.result["grade"]).to_owned(),
+            reasons(&row.result, 2),
+            not_checked(&row.result),
+            row.millis()
+                .map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0}")),
+        ]);
+    }
+    println!("{shown}\n");
+    let (p50, p99) = times(rows);
+    println!(
+        "{} posts, submit to result: p50 {p50:.0} ms, p99 {p99:.0} ms. {}",
+        rows.len(),
+        up.models_line()
+    );
+    println!("\nWhere to look next:");
+    if ends {
+        println!(
+            "  trustcard up --sample-site --data-dir {}",
+            data_dir.display()
+        );
+        println!("      serves these results again at the addresses below");
+    } else {
+        println!("  kcat -b {} -t trustcard.results -C -e", up.bootstrap());
+        println!("      the same results as the services downstream read them");
+    }
+    let base = if ends {
+        up.usual_api_url()
+    } else {
+        up.api_url()
+    };
+    if let Some(row) = rows.iter().find(|row| row.result["status"] == "completed") {
+        println!("  {base}/api/reports/{}", text(&row.result["analysis_id"]));
+        println!("      the report of {}", row.post.shortcode);
+    }
+    println!("  {base}/status and {base}/metrics");
+    println!("  docs/decisions");
+    println!("      why it is built this way");
+    if !ends {
+        println!("\nStill running; Ctrl-C ends it.");
+    }
+}
+
+/// Components that did not run, short; the extraction that failed says so under the reasons already.
+fn not_checked(result: &Value) -> String {
+    let entries = result["coverage"].as_array().into_iter().flatten();
+    let skipped: Vec<&str> = entries
+        .filter(|entry| entry["status"] == "skipped" || entry["status"] == "failed")
+        .filter_map(|entry| entry["component"].as_str())
+        .map(|component| {
+            component
+                .trim_end_matches("_detection")
+                .trim_end_matches("_credibility")
+        })
+        .collect();
+    if skipped.is_empty() {
+        "-".to_owned()
+    } else {
+        skipped.join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percentile;
+
+    #[test]
+    fn percentiles_are_nearest_ranks() {
+        let values: Vec<f64> = (1..=100).map(f64::from).collect();
+        assert_eq!(
+            (percentile(&values, 0.5), percentile(&values, 0.99)),
+            (50.0, 99.0)
+        );
+        assert_eq!(percentile(&[7.0], 0.99), 7.0);
+        assert_eq!(percentile(&[], 0.5), 0.0);
+    }
+}

@@ -1,0 +1,40 @@
+//! Exit codes, one meaning each.
+
+use std::process::ExitCode;
+
+/// Shown under `--help`.
+pub const HELP: &str = "\
+Exit codes:
+    0  done
+    1  not as it should be: a post of `demo --exit` ended otherwise, a URL was refused, a role broke
+    2  the command line is wrong
+   66  a model or the inference runtime is missing, has another hash, or answers otherwise than on record
+   69  the API or the broker can't be reached
+   75  not drained within the deadline; what was not committed will be redone
+   78  the configuration is wrong
+  130  ended by a second signal";
+
+/// A failure with a code of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// 66.
+    #[error("{0}")]
+    Models(String),
+    /// 69.
+    #[error("{0}")]
+    Unavailable(String),
+    /// 78.
+    #[error("{0}")]
+    Configuration(String),
+}
+
+/// The exit code of an error.
+#[must_use]
+pub fn code(error: &anyhow::Error) -> ExitCode {
+    ExitCode::from(match error.downcast_ref::<Failure>() {
+        Some(Failure::Models(_)) => 66,
+        Some(Failure::Unavailable(_)) => 69,
+        Some(Failure::Configuration(_)) => 78,
+        None => 1,
+    })
+}

@@ -1,0 +1,201 @@
+//! The roles: each is one consumer group or the API, wired from [`Parts`].
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use detect::{Detector, metrics::DetectMetrics, stage::DetectStage};
+use engine::{
+    Runner, RunnerConfig, Stage,
+    lifecycle::Shutdown,
+    ops::{self, Ops},
+};
+use ingest_api::Record;
+use score::{ScoreStage, Scorer};
+use scrape::ScrapeStage;
+use serde_json::json;
+use tokio::{net::TcpListener, task::JoinSet};
+
+use crate::{cli::RoleArgs, exit::Failure, parts::Parts, settings::Settings};
+
+pub mod api;
+pub mod heartbeat;
+
+/// Roles that can run alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Speaks HTTP to partners.
+    Api,
+    /// Projects submissions into rows.
+    Record,
+    /// Reads posts from the upstream.
+    Scrape,
+    /// Runs the models.
+    Detect,
+    /// Computes scores.
+    Score,
+}
+
+/// The tasks of a process; the first to end early ends it.
+pub type Tasks = JoinSet<Result<()>>;
+
+/// Runs one role as a process of its own, until a signal.
+///
+/// # Errors
+/// When the role can't be started or breaks.
+pub async fn run(role: Role, args: RoleArgs, settings: Settings) -> Result<()> {
+    let kafka = settings.kafka.cluster();
+    let parts = Parts::open(settings, kafka, &args.data_dir)?;
+    let shutdown = Shutdown::new();
+    let deadline = Duration::from_secs(parts.settings.ops.drain_deadline_s);
+    shutdown.begin_on_signal(parts.readiness.clone(), deadline)?;
+    let mut tasks = Tasks::new();
+    if role == Role::Api {
+        api::start(&parts, &shutdown, &mut tasks).await?;
+    } else {
+        start_stage(role, &parts, &shutdown, &mut tasks).await?;
+        serve_ops(&parts, &shutdown, &mut tasks).await?;
+    }
+    finish(tasks, &shutdown).await
+}
+
+/// Starts the stage of `role`.
+///
+/// # Errors
+/// When its own parts can't be started.
+pub async fn start_stage(
+    role: Role,
+    parts: &Parts,
+    shutdown: &Shutdown,
+    tasks: &mut Tasks,
+) -> Result<()> {
+    let stages = &parts.settings.stages;
+    match role {
+        Role::Api => {}
+        Role::Record => {
+            let stage = Record::new(parts.store.clone(), parts.clock.clone());
+            heartbeat::start("record", || json!({}), parts, shutdown, tasks);
+            run_stage(stage, &stages.record, parts, shutdown, tasks);
+        }
+        Role::Scrape => {
+            let stage = ScrapeStage::new(
+                &parts.settings.scrape,
+                parts.store.clone(),
+                parts.blobs.clone(),
+                parts.clock.clone(),
+                &parts.registry,
+            )
+            .context("the scrape stage can't be started")?;
+            let circuit = stage.circuit();
+            heartbeat::start(
+                "scrape",
+                move || json!({ "circuit": circuit.name() }),
+                parts,
+                shutdown,
+                tasks,
+            );
+            run_stage(stage, &stages.scrape, parts, shutdown, tasks);
+        }
+        Role::Detect => {
+            let config = parts.settings.detect.clone();
+            let detector = tokio::task::spawn_blocking(move || Detector::start(&config)).await?;
+            let detector = Arc::new(detector.map_err(|error| Failure::Models(error.to_string()))?);
+            let stage = DetectStage {
+                store: parts.store.clone(),
+                blobs: parts.blobs.clone(),
+                detector: Arc::clone(&detector),
+                clock: parts.clock.clone(),
+                metrics: DetectMetrics::register(&parts.registry)?,
+            };
+            heartbeat::start(
+                "detect",
+                move || describe(&detector),
+                parts,
+                shutdown,
+                tasks,
+            );
+            run_stage(stage, &stages.detect, parts, shutdown, tasks);
+        }
+        Role::Score => {
+            let scorer = Scorer::new(parts.settings.scoring.clone())
+                .map_err(|error| Failure::Configuration(format!("scoring: {error}")))?;
+            let metrics = score::Metrics::register(&parts.registry)?;
+            let stage = ScoreStage::new(scorer, parts.store.clone(), parts.clock.clone(), metrics);
+            heartbeat::start("score", || json!({}), parts, shutdown, tasks);
+            run_stage(stage, &stages.score, parts, shutdown, tasks);
+        }
+    }
+    Ok(())
+}
+
+fn run_stage<S: Stage>(
+    stage: S,
+    config: &RunnerConfig,
+    parts: &Parts,
+    shutdown: &Shutdown,
+    tasks: &mut Tasks,
+) {
+    let name = stage.name();
+    let ready = parts.readiness.part(name, "joining its consumer group");
+    let runner = Runner::new(
+        Arc::new(stage),
+        &parts.kafka,
+        config.clone(),
+        &parts.engine_metrics,
+        parts.clock.clone(),
+        ready,
+    );
+    let shutdown = shutdown.clone();
+    tasks.spawn(async move {
+        runner
+            .run(shutdown)
+            .await
+            .with_context(|| format!("the {name} stage broke"))
+    });
+}
+
+fn describe(detector: &Detector) -> serde_json::Value {
+    let models: Vec<_> = detector
+        .models()
+        .iter()
+        .map(|model| json!({ "name": model.name, "version": model.version, "skipped": model.skipped }))
+        .collect();
+    json!({ "runtime": detector.runtime().map(detect::Runtime::name), "models": models })
+}
+
+async fn serve_ops(parts: &Parts, shutdown: &Shutdown, tasks: &mut Tasks) -> Result<()> {
+    let config = &parts.settings.ops;
+    let listener = TcpListener::bind((config.host.as_str(), config.port))
+        .await
+        .with_context(|| {
+            format!(
+                "{}:{} can't be listened on; choose TRUSTCARD__OPS__PORT",
+                config.host, config.port
+            )
+        })?;
+    let ops = Ops {
+        readiness: parts.readiness.clone(),
+        registry: parts.registry.clone(),
+        metrics_enabled: parts.settings.api.enable_metrics,
+    };
+    let shutdown = shutdown.clone();
+    tasks.spawn(async move { Ok(ops::serve(listener, ops, shutdown).await?) });
+    Ok(())
+}
+
+/// Waits for all tasks. When one breaks, the others drain and its error is the process'.
+///
+/// # Errors
+/// The first error of a task.
+pub async fn finish(mut tasks: Tasks, shutdown: &Shutdown) -> Result<()> {
+    let mut outcome = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        let ended = ended
+            .context("a part of the process panicked")
+            .and_then(|result| result);
+        if outcome.is_ok() {
+            outcome = ended;
+        }
+        shutdown.begin();
+    }
+    outcome
+}

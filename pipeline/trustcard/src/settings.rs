@@ -1,0 +1,213 @@
+//! Everything that can be set, in one value: each room's own settings under its name.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ffi::OsString,
+    path::PathBuf,
+};
+
+use anyhow::{Context, Result};
+use detect::DetectConfig;
+use engine::{Kafka, RunnerConfig, config::Layers, telemetry::TelemetryConfig};
+use ingest_api::ApiConfig;
+use score::ScoringConfig;
+use scrape::ScrapeConfig;
+use serde::{Deserialize, Serialize};
+use store::StorePolicy;
+
+use crate::exit::Failure;
+
+/// Plain names that operators know from the application before, and the keys they set.
+const PLAIN_NAMES: &[(&str, &str)] = &[
+    ("ENVIRONMENT", "api.environment"),
+    ("API_HOST", "api.host"),
+    ("API_PORT", "api.port"),
+    ("APP_NAME", "api.app_name"),
+    ("DEBUG", "api.debug"),
+    ("ENABLE_METRICS", "api.enable_metrics"),
+    ("MAX_URL_LENGTH", "api.max_url_length"),
+    ("LOG_LEVEL", "telemetry.level"),
+    ("LOG_JSON", "telemetry.json"),
+];
+const LISTS: &[&str] = &["scrape.network.media_hosts"];
+
+/// All settings.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The HTTP API.
+    pub api: ApiConfig,
+    /// Logs and traces.
+    pub telemetry: TelemetryConfig,
+    /// The broker.
+    pub kafka: KafkaConfig,
+    /// How long what is kept.
+    pub store: StorePolicy,
+    /// The embedded broker of `up` and `demo`.
+    pub embedded: EmbeddedConfig,
+    /// Health and metrics of roles that run alone.
+    pub ops: OpsConfig,
+    /// The scrape stage.
+    pub scrape: ScrapeConfig,
+    /// The detect stage.
+    pub detect: DetectConfig,
+    /// Weights and grades.
+    pub scoring: ScoringConfig,
+    /// How each stage is run.
+    pub stages: Stages,
+}
+
+/// The broker that roles of their own speak to.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KafkaConfig {
+    /// Addresses, `host:port,host:port`.
+    pub bootstrap: String,
+    /// librdkafka's client properties, dots written as they are; never printed, they may hold secrets.
+    #[serde(skip_serializing)]
+    pub client: BTreeMap<String, String>,
+}
+
+impl Default for KafkaConfig {
+    fn default() -> Self {
+        Self {
+            bootstrap: "127.0.0.1:9092".to_owned(),
+            client: BTreeMap::new(),
+        }
+    }
+}
+
+impl std::fmt::Debug for KafkaConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KafkaConfig")
+            .field("bootstrap", &self.bootstrap)
+            .finish_non_exhaustive()
+    }
+}
+
+impl KafkaConfig {
+    /// The cluster.
+    #[must_use]
+    pub fn cluster(&self) -> Kafka {
+        Kafka::new(&self.bootstrap, self.client.clone())
+    }
+}
+
+/// The embedded broker.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmbeddedConfig {
+    /// Partitions of every topic. Each holds at most 5 MB or 100,000 record sets that were not yet worked on.
+    pub partitions: u32,
+}
+
+impl Default for EmbeddedConfig {
+    fn default() -> Self {
+        Self { partitions: 4 }
+    }
+}
+
+/// Health and metrics of roles that run alone; the API serves them on its own port.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OpsConfig {
+    /// Address to listen on.
+    pub host: String,
+    /// Port; 0 takes a free one.
+    pub port: u16,
+    /// How long a role may drain after a signal, in seconds.
+    pub drain_deadline_s: u64,
+}
+
+impl Default for OpsConfig {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 9100,
+            drain_deadline_s: 30,
+        }
+    }
+}
+
+/// How each stage is run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Stages {
+    /// Many rows at once: one transaction of the store each.
+    pub record: RunnerConfig,
+    /// Many posts at a time: they wait for the upstream, not for this machine.
+    pub scrape: RunnerConfig,
+    /// A few posts at a time: the models' threads are the limit.
+    pub detect: RunnerConfig,
+    /// Many at once, as for `record`.
+    pub score: RunnerConfig,
+}
+
+impl Default for Stages {
+    fn default() -> Self {
+        let run = |batch_size, concurrency| RunnerConfig {
+            batch_size,
+            concurrency,
+            ..RunnerConfig::default()
+        };
+        Self {
+            record: run(256, 2),
+            scrape: run(1, 64),
+            detect: run(1, 8),
+            score: run(64, 2),
+        }
+    }
+}
+
+/// Whether somebody chose a level of logs, so that no command chooses another.
+#[must_use]
+pub fn names_log_level() -> bool {
+    ["LOG_LEVEL", "TRUSTCARD__TELEMETRY__LEVEL"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some())
+}
+
+/// Reads the settings of this process.
+///
+/// # Errors
+/// [`Failure::Configuration`], naming the key.
+pub fn load() -> Result<Settings> {
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    let variables: HashMap<String, String> = std::env::vars_os().filter_map(text).collect();
+    let environment = variables
+        .get("ENVIRONMENT")
+        .map_or("development", String::as_str)
+        .to_owned();
+    let layers = Layers {
+        environment,
+        directory: PathBuf::from("config"),
+        variables,
+        plain_names: PLAIN_NAMES,
+        lists: LISTS,
+    };
+    let settings: Settings =
+        engine::config::load(&layers).map_err(|error| Failure::Configuration(error.to_string()))?;
+    settings
+        .scrape
+        .validate()
+        .map_err(|error| Failure::Configuration(format!("scrape: {error}")))?;
+    settings
+        .scoring
+        .validate()
+        .map_err(|error| Failure::Configuration(format!("scoring: {error}")))?;
+    Ok(settings)
+}
+
+/// `trustcard check-config`: prints what is in effect as TOML; secrets are never written by their own types.
+///
+/// # Errors
+/// When it can't be written.
+pub fn print(settings: &Settings) -> Result<()> {
+    print!(
+        "{}",
+        toml::to_string_pretty(settings).context("the settings can't be written as TOML")?
+    );
+    Ok(())
+}

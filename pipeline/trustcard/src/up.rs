@@ -1,0 +1,245 @@
+//! `trustcard up`: every role in one process on embedded parts, over the same topics and the same code.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use engine::{
+    embedded::{EmbeddedBroker, EmbeddedTopic},
+    lifecycle::Shutdown,
+};
+use schemas::topics;
+use serde_json::json;
+
+use crate::{
+    cli::UpArgs,
+    parts::Parts,
+    roles::{self, Role, Tasks},
+    settings::Settings,
+};
+
+mod republish;
+#[cfg(feature = "sample-site")]
+mod site;
+
+/// How long the parts may take until all of them are ready.
+const START_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A running `up`.
+pub struct Up {
+    parts: Parts,
+    broker: EmbeddedBroker,
+    api: SocketAddr,
+    shutdown: Shutdown,
+    tasks: Tasks,
+    no_ml: bool,
+    #[cfg(feature = "sample-site")]
+    site: Option<site::Site>,
+}
+
+/// Runs the command until a signal.
+///
+/// # Errors
+/// When a part can't be started or breaks.
+pub async fn run(args: UpArgs, settings: Settings) -> Result<()> {
+    let up = Up::start(&args, settings, None).await?;
+    up.greet(&args);
+    up.run_until_signal().await
+}
+
+/// Where a running `up` says how it is reached, for commands that look for it.
+#[must_use]
+pub fn run_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("up.json")
+}
+
+/// The broker of the `up` that runs, or ran last, on `data_dir`.
+#[must_use]
+pub fn bootstrap_of(data_dir: &Path) -> Option<String> {
+    let told: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(run_file(data_dir)).ok()?).ok()?;
+    told["bootstrap"].as_str().map(str::to_owned)
+}
+
+impl Up {
+    /// Starts every part; `posts` is a folder of pictures for the sample site to show instead of its own posts.
+    ///
+    /// # Errors
+    /// When a part can't be started.
+    pub async fn start(
+        args: &UpArgs,
+        mut settings: Settings,
+        posts: Option<&Path>,
+    ) -> Result<Self> {
+        settings.detect.models_enabled &= !args.no_ml;
+        #[cfg(feature = "sample-site")]
+        let site = if args.sample_site {
+            Some(site::start(&mut settings, posts).await?)
+        } else {
+            None
+        };
+        #[cfg(not(feature = "sample-site"))]
+        anyhow::ensure!(
+            !args.sample_site && posts.is_none(),
+            "this binary was built without the sample site"
+        );
+
+        let broker = EmbeddedBroker::start(&embedded_topics(settings.embedded.partitions))
+            .context("the embedded broker can't be started")?;
+        let parts = Parts::open(settings, broker.kafka().clone(), &args.data_dir)?;
+        let (shutdown, mut tasks) = (Shutdown::new(), Tasks::new());
+        shutdown.begin_on_signal(
+            parts.readiness.clone(),
+            Duration::from_secs(parts.settings.ops.drain_deadline_s),
+        )?;
+        let unfinished = republish::unfinished(&parts.store).await?;
+        for role in [Role::Record, Role::Scrape, Role::Detect, Role::Score] {
+            roles::start_stage(role, &parts, &shutdown, &mut tasks).await?;
+        }
+        republish::start(unfinished, &parts, &shutdown, &mut tasks)?;
+        let api = roles::api::start(&parts, &shutdown, &mut tasks).await?;
+        let up = Self {
+            parts,
+            broker,
+            api,
+            shutdown,
+            tasks,
+            no_ml: args.no_ml,
+            #[cfg(feature = "sample-site")]
+            site,
+        };
+        up.write_run_file(&args.data_dir)?;
+        Ok(up)
+    }
+
+    fn write_run_file(&self, data_dir: &Path) -> Result<()> {
+        let told = json!({ "api": self.api_url(), "bootstrap": self.bootstrap(), "pid": std::process::id() });
+        // Renamed into place, so that whoever looks for it never reads half of it.
+        let unfinished = data_dir.join("up.json.part");
+        std::fs::write(&unfinished, told.to_string())
+            .and_then(|()| std::fs::rename(&unfinished, run_file(data_dir)))
+            .with_context(|| format!("{} can't be written", run_file(data_dir).display()))
+    }
+
+    fn greet(&self, args: &UpArgs) {
+        println!("API      {}", self.api_url());
+        println!(
+            "broker   {}  (in memory; try: kcat -b {} -L)",
+            self.bootstrap(),
+            self.bootstrap()
+        );
+        println!("data     {}", args.data_dir.display());
+        println!("models   {}", self.models_line());
+        println!(
+            "Results and dead letters are rolling windows on their topics; every result is a row: `trustcard results`."
+        );
+    }
+
+    /// Base address of the API.
+    #[must_use]
+    pub fn api_url(&self) -> String {
+        format!("http://{}", self.api)
+    }
+
+    /// Base address of the API of a later start with the same settings.
+    #[cfg(feature = "sample-site")]
+    #[must_use]
+    pub fn usual_api_url(&self) -> String {
+        let api = &self.parts.settings.api;
+        format!("http://{}:{}", api.host, api.port)
+    }
+
+    /// Address of the embedded broker.
+    #[must_use]
+    pub fn bootstrap(&self) -> &str {
+        self.broker.kafka().bootstrap()
+    }
+
+    /// One line about the models.
+    #[must_use]
+    pub fn models_line(&self) -> String {
+        if self.no_ml {
+            "Models are off (--no-ml): pictures were not checked.".to_owned()
+        } else {
+            "Models are on.".to_owned()
+        }
+    }
+
+    /// The posts of the sample site; none without it.
+    #[cfg(feature = "sample-site")]
+    #[must_use]
+    pub fn sample_posts(&self) -> Vec<sample_site::SamplePost> {
+        self.site
+            .as_ref()
+            .map(site::Site::posts)
+            .unwrap_or_default()
+    }
+
+    /// Waits until every part is ready.
+    ///
+    /// # Errors
+    /// When one is not within a minute.
+    pub async fn wait_until_ready(&self) -> Result<()> {
+        let ready = async {
+            while !self.parts.readiness.missing().is_empty() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(START_DEADLINE, ready)
+            .await
+            .map_err(|_| {
+                anyhow::anyhow!(
+                    "not ready after a minute: {:?}",
+                    self.parts.readiness.missing()
+                )
+            })
+    }
+
+    /// Runs until a signal, or until a part breaks.
+    ///
+    /// # Errors
+    /// The error of the part that broke.
+    pub async fn run_until_signal(self) -> Result<()> {
+        roles::finish(self.tasks, &self.shutdown).await
+    }
+
+    /// Drains and ends.
+    ///
+    /// # Errors
+    /// The error of a part that broke.
+    pub async fn stop(self) -> Result<()> {
+        self.parts.readiness.fall();
+        self.shutdown.begin();
+        roles::finish(self.tasks, &self.shutdown).await
+    }
+}
+
+/// Every topic, and the groups that must have read a record before it may be forgotten. Results and dead letters have none:
+/// there they are rolling windows.
+fn embedded_topics(partitions: u32) -> Vec<EmbeddedTopic> {
+    let required = |topic: &str| -> &[&str] {
+        match topic {
+            topics::SUBMISSIONS => &["record", "scrape"],
+            topics::POSTS => &["detect"],
+            topics::DETECTIONS => &["score"],
+            _ => &[],
+        }
+    };
+    topics::all()
+        .into_iter()
+        .map(|topic| {
+            let groups = required(&topic)
+                .iter()
+                .map(|stage| topics::group(stage))
+                .collect();
+            EmbeddedTopic {
+                name: topic,
+                partitions,
+                required_groups: groups,
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,10 @@
+//! What the tests across rooms share: real `trustcard` processes, and waiting for what they do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a harness that can't go on ends the test"
+)]
+
+pub mod otlp;
+pub mod process;
+pub mod wait;

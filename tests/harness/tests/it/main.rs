@@ -1,0 +1,8 @@
+//! What holds across rooms: one test binary, so that everything links once.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod architecture;
+mod demo;
+mod nothing_lost;
+mod shutdown;
+mod tracing;
