@@ -12,11 +12,13 @@ mod links;
 pub mod metrics;
 pub mod pictures;
 pub mod sources;
+mod stage;
 pub mod text;
 
 pub use assess::{SCORING_VERSION, Scorer, SetupError};
 pub use config::ScoringConfig;
 pub use metrics::Metrics;
+pub use stage::ScoreStage;
 
 /// Rounds half away from zero to two decimals; never gives -0.
 pub(crate) fn round2(number: f64) -> f64 {

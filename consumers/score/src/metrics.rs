@@ -75,7 +75,14 @@ impl Metrics {
         })
     }
 
-    /// Counts a result. To be called once for each.
+    /// Counts a run that this stage gave up on.
+    pub fn observe_dead_letter(&self) {
+        self.completed
+            .with_label_values(&[Outcome::Failed.name()])
+            .inc();
+    }
+
+    /// Counts a result.
     pub fn observe(&self, result: &AnalysisResult) {
         self.completed
             .with_label_values(&[result.status.name()])

@@ -130,7 +130,9 @@ impl TextRules {
                 .count(),
             high_risk: claims.iter().filter(|claim| claim.is_high_risk()).count(),
             red_flags: red_flags.len(),
-            clickbait: masked.iter().any(|part| opening.is_match(part)),
+            clickbait: masked
+                .iter()
+                .any(|part| opening.is_match(&single_spaces(part))),
             viral_pressure: matches(Family::PressureToShare),
             shouted_words: count(self.patterns.of(Family::ShoutedWord)),
             exclamation_runs: count(&self.exclamations),
@@ -155,6 +157,10 @@ impl TextRules {
             sentences,
         })
     }
+}
+
+fn single_spaces(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl TextSignals {
@@ -214,12 +220,14 @@ pub(crate) fn canonical() -> [&'static str; 2] {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
+    static RULES: LazyLock<TextRules> = LazyLock::new(|| TextRules::load().unwrap());
+
     fn analyse(parts: &[&str]) -> Result<TextSignals, Reason> {
-        TextRules::load()
-            .unwrap()
-            .analyse(parts, 0, &TextWeights::default())
+        RULES.analyse(parts, 0, &TextWeights::default())
     }
 
     fn codes(parts: &[&str]) -> Vec<String> {
@@ -292,6 +300,10 @@ mod tests {
         assert_eq!(codes(&[bait]), ["CLICKBAIT_DETECTED"]);
         assert_eq!(
             codes(&["A quiet walk by the sea", bait]),
+            ["CLICKBAIT_DETECTED"]
+        );
+        assert_eq!(
+            codes(&["\u{1F631} \n You  won't\nbelieve what happened"]),
             ["CLICKBAIT_DETECTED"]
         );
         assert_eq!(

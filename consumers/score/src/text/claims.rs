@@ -153,16 +153,19 @@ fn is_title_case(sentence: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
     fn kinds(sentence: &str) -> Vec<ClaimKind> {
         find(sentence).iter().map(|claim| claim.kind).collect()
     }
 
+    static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| Patterns::english().unwrap());
+    static FINDER: LazyLock<ClaimFinder> = LazyLock::new(|| ClaimFinder::new().unwrap());
+
     fn find(sentence: &str) -> Vec<Claim> {
-        ClaimFinder::new()
-            .unwrap()
-            .claims(sentence, 0, &Patterns::english().unwrap())
+        FINDER.claims(sentence, 0, &PATTERNS)
     }
 
     #[test]

@@ -65,11 +65,14 @@ pub(crate) fn red_flags(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
+    static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| Patterns::english().unwrap());
+
     fn families(sentence: &str, is_health_claim: bool) -> Vec<Family> {
-        let patterns = Patterns::english().unwrap();
-        red_flags(sentence, 0, is_health_claim, &patterns)
+        red_flags(sentence, 0, is_health_claim, &PATTERNS)
             .iter()
             .map(|flag| flag.family)
             .collect()

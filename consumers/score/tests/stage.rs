@@ -1,0 +1,244 @@
+//! The stage on a real store: what is written, what goes on, and what a redo changes.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::sync::Arc;
+
+use engine::{Clock, Message, Meta, Outcome, Stage};
+use jiff::Timestamp;
+use prometheus::Registry;
+use schemas::dead_letter::DeadLetter;
+use schemas::events::result;
+use schemas::events::scraped::{Author, Post, PostKind};
+use schemas::{AnalysisResult, Detections, PostRef, Reason, Record, Run, decode, identity, topics};
+use store::{Analyses, SqliteStore, Status, StorePolicy};
+use trustcard_score::{Metrics, ScoreStage, Scorer, ScoringConfig};
+
+const NOW_MS: i64 = 1_760_000_000_000;
+
+struct StandingClock;
+
+impl Clock for StandingClock {
+    fn now(&self) -> Timestamp {
+        at(NOW_MS)
+    }
+}
+
+fn at(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap()
+}
+
+struct Bench {
+    stage: ScoreStage,
+    store: Arc<SqliteStore>,
+    registry: Registry,
+    _folder: tempfile::TempDir,
+}
+
+fn bench() -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(
+        SqliteStore::open(&folder.path().join("store.db"), StorePolicy::default()).unwrap(),
+    );
+    let registry = Registry::new();
+    let stage = ScoreStage::new(
+        Scorer::new(ScoringConfig::default()).unwrap(),
+        store.clone(),
+        Arc::new(StandingClock),
+        Metrics::register(&registry).unwrap(),
+    );
+    Bench {
+        stage,
+        store,
+        registry,
+        _folder: folder,
+    }
+}
+
+/// Detections of a run of `post_id` that began `age_ms` ago.
+fn message(post_id: &str, age_ms: i64) -> Message<Detections> {
+    let started = at(NOW_MS - age_ms);
+    let event = Detections {
+        analysis_id: identity::derive(&[post_id, &age_ms.to_string()]),
+        run: Run::submitted(started),
+        post: PostRef {
+            post_id: post_id.to_owned(),
+            url: format!("https://www.instagram.com/p/{post_id}/"),
+        },
+        scraped_at: started,
+        reused: false,
+        detected_at: started,
+        content: Post {
+            kind: PostKind::Photo,
+            adapter: "web".to_owned(),
+            caption: None,
+            author: Some(Author {
+                username: "someone".to_owned(),
+                full_name: None,
+                is_verified: false,
+            }),
+            taken_at: None,
+            like_count: None,
+            comment_count: None,
+            play_count: None,
+            location: None,
+            coauthors: Vec::new(),
+            is_paid_partnership: false,
+            gen_ai_label: None,
+            media: Vec::new(),
+        },
+        pictures: Vec::new(),
+        runtime: None,
+    };
+    let meta = Meta {
+        topic: topics::DETECTIONS.into(),
+        partition: 0,
+        offset: 7,
+        timestamp: at(NOW_MS - age_ms + 1_500),
+        event_id: "id".into(),
+        attempt: 1,
+    };
+    Message { event, meta }
+}
+
+async fn run(bench: &Bench, message: &Message<Detections>) -> Outcome {
+    let mut outcomes = bench
+        .stage
+        .process(std::slice::from_ref(message))
+        .await
+        .unwrap();
+    assert_eq!(outcomes.len(), 1);
+    outcomes.remove(0)
+}
+
+fn forwarded(outcome: Outcome) -> Vec<Record> {
+    match outcome {
+        Outcome::Forward(records) => records,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn topics_of(records: &[Record]) -> Vec<&str> {
+    records.iter().map(|record| record.topic.as_str()).collect()
+}
+
+fn read(record: &Record) -> AnalysisResult {
+    decode(&record.headers, record.value.as_deref()).unwrap()
+}
+
+fn counted(bench: &Bench, line: &str) -> bool {
+    let text = prometheus::TextEncoder::new()
+        .encode_to_string(&bench.registry.gather())
+        .unwrap();
+    text.lines().any(|l| l == line)
+}
+
+#[tokio::test]
+async fn a_result_is_written_and_goes_to_both_topics() {
+    let bench = bench();
+    let message = message("abc", 10_000);
+    let records = forwarded(run(&bench, &message).await);
+    assert_eq!(
+        topics_of(&records),
+        [topics::RESULTS, topics::RESULTS_LATEST]
+    );
+    assert_eq!(
+        records[0].key.as_deref(),
+        Some(message.event.analysis_id.to_string().as_bytes())
+    );
+    assert_eq!(records[1].key.as_deref(), Some(b"abc".as_slice()));
+    let result = read(&records[0]);
+    assert_eq!(result.trust_score, Some(98.0));
+    assert_eq!(
+        result.completed_at, message.meta.timestamp,
+        "the time of the record, not the clock's"
+    );
+    let row = bench
+        .store
+        .analysis(message.event.analysis_id, at(NOW_MS))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(row.result.and_then(|r| r.trust_score), Some(98.0));
+    assert!(counted(
+        &bench,
+        "trustcard_analyses_completed_total{status=\"completed\"} 1"
+    ));
+}
+
+#[tokio::test]
+async fn a_redo_gives_the_same_bytes() {
+    let bench = bench();
+    let message = message("abc", 10_000);
+    let first = forwarded(run(&bench, &message).await);
+    assert_eq!(forwarded(run(&bench, &message).await), first);
+}
+
+#[tokio::test]
+async fn an_older_run_of_the_post_is_not_its_newest_result() {
+    let bench = bench();
+    let (older, newer) = (message("abc", 20_000), message("abc", 10_000));
+    assert_eq!(forwarded(run(&bench, &newer).await).len(), 2);
+    assert_eq!(
+        topics_of(&forwarded(run(&bench, &older).await)),
+        [topics::RESULTS]
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_said_of_a_deleted_analysis() {
+    let bench = bench();
+    let message = message("abc", 10_000);
+    forwarded(run(&bench, &message).await);
+    assert!(
+        bench
+            .store
+            .delete(message.event.analysis_id, at(NOW_MS))
+            .await
+            .unwrap()
+    );
+    assert_eq!(run(&bench, &message).await, Outcome::Skip(Reason::Deleted));
+    assert!(counted(
+        &bench,
+        "trustcard_analyses_completed_total{status=\"completed\"} 1"
+    ));
+}
+
+#[tokio::test]
+async fn a_dead_letter_ends_the_run_as_failed() {
+    let bench = bench();
+    let message = message("abc", 10_000);
+    let letter = DeadLetter {
+        topic: topics::DETECTIONS.to_owned(),
+        partition: 0,
+        offset: 7,
+        timestamp_ms: message.meta.timestamp.as_millisecond(),
+        stage: "score".to_owned(),
+        code: Reason::OutputTooLarge,
+        attempts: 1,
+        first_failure: at(NOW_MS),
+        last_failure: at(NOW_MS),
+    };
+    let records = bench.stage.on_dead_letter(&message, &letter).await.unwrap();
+    assert_eq!(
+        topics_of(&records),
+        [topics::RESULTS, topics::RESULTS_LATEST]
+    );
+    let failed = read(&records[0]);
+    assert_eq!(failed.status, result::Outcome::Failed);
+    let error = failed.error.unwrap();
+    assert_eq!(
+        (error.code, error.stage.as_str()),
+        (Reason::OutputTooLarge, "score")
+    );
+    let row = bench
+        .store
+        .analysis(message.event.analysis_id, at(NOW_MS))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(row.state(bench.store.policy()).status, Status::Failed);
+    assert!(counted(
+        &bench,
+        "trustcard_analyses_completed_total{status=\"failed\"} 1"
+    ));
+}
