@@ -165,7 +165,10 @@ mod tests {
     fn an_open_circuit_degrades() {
         let closed = beat("scrape", json!({ "circuit": "closed" }));
         let open = beat("scrape", json!({ "circuit": "open" }));
-        assert_eq!(instagram(Some(&[closed.clone()])).status, Health::Healthy);
+        assert_eq!(
+            instagram(Some(std::slice::from_ref(&closed))).status,
+            Health::Healthy
+        );
         assert_eq!(instagram(Some(&[closed, open])).status, Health::Degraded);
         assert_eq!(instagram(Some(&[])).status, Health::Degraded);
         assert_eq!(instagram(None).status, Health::Degraded);
