@@ -106,8 +106,6 @@ impl Api {
     /// # Errors
     /// When no HTTP client can be made.
     pub fn new(base: &str) -> Result<Self> {
-        // The provider may have been installed by a part of this process that makes requests of its own.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .timeout(Duration::from_secs(60))
             .no_proxy()

@@ -38,6 +38,8 @@ fn start(cli: cli::Cli) -> Result<bool> {
         // A table or a progress bar is what these show; their logs are for when something is wrong.
         settings.telemetry.level = "WARN".to_owned();
     }
+    // Everything that makes requests, the sender of traces included, uses this one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let telemetry = engine::telemetry::init(&settings.telemetry, cli.command.name())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

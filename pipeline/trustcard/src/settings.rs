@@ -192,7 +192,7 @@ pub fn load() -> Result<Settings> {
     settings
         .scrape
         .validate()
-        .map_err(|error| Failure::Configuration(format!("scrape: {error}")))?;
+        .map_err(|error| Failure::Configuration(error.to_string()))?;
     settings
         .scoring
         .validate()

@@ -72,7 +72,7 @@ async fn the_table_is_for_people_and_says_what_was_not_checked() {
         "p50",
         "p99",
         "Where to look next",
-        "ai_detection",
+        "ai ocr deepfake",
         "post_unavailable",
     ] {
         assert!(text.contains(expected), "{expected} is missing in\n{text}");
