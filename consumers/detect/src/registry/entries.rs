@@ -1,0 +1,214 @@
+//! What the registry says of each runtime, model and head.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{PackageFile, RegistryError, require};
+use crate::head::Thresholds;
+
+/// A native ONNX Runtime library.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuntimeEntry {
+    /// Name, part of the path in the cache folder.
+    pub name: String,
+    /// Version of the library.
+    pub version: String,
+    /// Processor it runs on, as Rust names it (`x86_64`, `aarch64`).
+    pub arch: String,
+    /// Operating system it runs on, as Rust names it (`linux`).
+    pub os: String,
+    /// Where it comes from, for people.
+    pub source: String,
+    /// Its licence.
+    pub licence: String,
+    /// The file and the package that ships it.
+    pub file: PackageFile,
+}
+
+/// A model file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelEntry {
+    /// Name, part of the path in the cache folder.
+    pub name: String,
+    /// Version of the model.
+    pub version: String,
+    /// Where it comes from, for people.
+    pub source: String,
+    /// Its licence.
+    pub licence: String,
+    /// The file and the package that ships it.
+    pub file: PackageFile,
+    /// What it takes.
+    pub input: InputSpec,
+    /// What it gives.
+    pub output: OutputSpec,
+    /// Runtimes on which its answer is known to be right. On any other the component is skipped.
+    #[serde(default)]
+    pub verified: Vec<VerifiedOn>,
+}
+
+/// A model's input: one picture.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputSpec {
+    /// Name of the input.
+    pub name: String,
+    /// `[1, 3, side, side]`.
+    pub shape: [u32; 4],
+    /// Order of the dimensions.
+    pub layout: Layout,
+    /// How a picture of another size is brought to it.
+    pub fit: Fit,
+    /// Interpolation of that.
+    pub filter: Filter,
+    /// Mean of each channel, subtracted from samples in 0..=1; red, green, blue.
+    pub mean: [f32; 3],
+    /// Standard deviation of each channel, by which samples are divided then.
+    pub std: [f32; 3],
+}
+
+impl InputSpec {
+    /// Side of the square the model sees, in pixels.
+    #[must_use]
+    pub const fn side(&self) -> u32 {
+        self.shape[2]
+    }
+}
+
+/// Order of a tensor's dimensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// Batch, channel, row, column.
+    Nchw,
+}
+
+/// How a picture is brought to the model's square.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fit {
+    /// Its shortest side becomes the square's side, and the centre is kept.
+    CentreSquare,
+}
+
+/// Interpolation when resizing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Filter {
+    /// Bicubic with a = -0.5.
+    CatmullRom,
+}
+
+/// A model's output: one row of features.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputSpec {
+    /// Name of the output.
+    pub name: String,
+    /// `[1, features]`.
+    pub shape: [usize; 2],
+}
+
+/// The answer on the golden picture that a runtime must give.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifiedOn {
+    /// Name of the runtime, as [`crate::Runtime::name`] gives it.
+    pub runtime: String,
+    /// The first features of the golden picture, scaled to length 1 over all features.
+    pub golden: Vec<f32>,
+    /// The largest difference of any of them.
+    pub tolerance: f32,
+}
+
+/// A linear head.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadEntry {
+    /// Name of the head.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The model whose features it takes, `name@version`.
+    pub model: String,
+    /// What the probability is of, after what it is not of.
+    pub labels: [String; 2],
+    /// Path of its weights, relative to the registry.
+    pub weights: String,
+    /// SHA-256 of the weights, in hex.
+    pub sha256: String,
+    /// Where it decides and where it does not.
+    pub thresholds: Thresholds,
+}
+
+impl RuntimeEntry {
+    /// Where its file is kept in the cache folder. The processor is part of it, so that one folder can serve several.
+    #[must_use]
+    pub fn path(&self, models_dir: &Path) -> PathBuf {
+        let folder = format!("{}-{}-{}", self.name, self.version, self.arch);
+        models_dir.join(folder).join(self.file.file_name())
+    }
+}
+
+impl ModelEntry {
+    /// `name@version`.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{}@{}", self.name, self.version)
+    }
+
+    /// Where its file is kept in the cache folder.
+    #[must_use]
+    pub fn path(&self, models_dir: &Path) -> PathBuf {
+        let folder = format!("{}-{}", self.name, self.version);
+        models_dir.join(folder).join(self.file.file_name())
+    }
+
+    /// What the golden picture must give on the runtime called `name`, if the model was verified on it.
+    #[must_use]
+    pub fn verified_on(&self, name: &str) -> Option<&VerifiedOn> {
+        self.verified.iter().find(|entry| entry.runtime == name)
+    }
+
+    pub(super) fn validate(&self) -> Result<(), RegistryError> {
+        let [batch, channels, height, width] = self.input.shape;
+        require(
+            batch == 1 && channels == 3 && height == width && (1..=4096).contains(&height),
+            || {
+                format!(
+                    "an input shape of {} that is not [1, 3, side, side]",
+                    self.name
+                )
+            },
+        )?;
+        let usable = |value: &f32| value.is_finite();
+        require(
+            self.input.mean.iter().all(usable)
+                && self.input.std.iter().all(|v| usable(v) && *v > 0.0),
+            || format!("a mean or std of {} that can't be right", self.name),
+        )?;
+        require(
+            self.output.shape[0] == 1 && self.output.shape[1] > 0,
+            || format!("an output shape of {} that is not [1, features]", self.name),
+        )?;
+        for entry in &self.verified {
+            require(
+                !entry.golden.is_empty()
+                    && entry.golden.len() <= self.output.shape[1]
+                    && entry.golden.iter().all(usable)
+                    && entry.tolerance.is_finite()
+                    && entry.tolerance > 0.0,
+                || {
+                    format!(
+                        "golden values of {} on {} that can't be right",
+                        self.name, entry.runtime
+                    )
+                },
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,228 @@
+//! The stage: a scraped post in, what the models saw in its pictures out.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use engine::{Message, Outcome, SharedClock, Stage, StageError};
+use futures::future::join_all;
+use schemas::{
+    Detections, PictureDetections, PictureFinding, PostScraped, Reason,
+    dead_letter::DeadLetter,
+    events::{
+        detections::{Status, TextFinding},
+        result::Failure,
+        scraped::{BlobRef, Media, MediaKind},
+    },
+    topics,
+};
+use store::{BlobError, BlobStore, ProgressStep, Store, StoreError};
+
+use crate::{
+    AiVerdict, Detector, Verdict,
+    metrics::{Answer, DetectMetrics},
+};
+
+/// Name of the component whose answers are kept by picture.
+const AI_GENERATED: &str = "ai_generated";
+/// Progress after this stage, percent.
+const DETECTED: u8 = 60;
+
+/// The detect stage.
+pub struct DetectStage {
+    /// Rows, and answers given before.
+    pub store: Arc<dyn Store>,
+    /// The pictures.
+    pub blobs: BlobStore,
+    /// The models.
+    pub detector: Arc<Detector>,
+    /// The wall clock.
+    pub clock: SharedClock,
+    /// Its metrics.
+    pub metrics: DetectMetrics,
+}
+
+#[async_trait]
+impl Stage for DetectStage {
+    type In = PostScraped;
+
+    fn name(&self) -> &'static str {
+        "detect"
+    }
+
+    fn input(&self) -> &'static str {
+        topics::POSTS
+    }
+
+    async fn process(&self, batch: &[Message<PostScraped>]) -> Result<Vec<Outcome>, StageError> {
+        let outcomes = join_all(batch.iter().map(|message| self.detect(message))).await;
+        let done = |(message, outcome): (&Message<PostScraped>, &Outcome)| {
+            matches!(outcome, Outcome::Forward(_)).then_some(ProgressStep {
+                analysis_id: message.event.analysis_id,
+                run: message.event.run,
+                percent: DETECTED,
+            })
+        };
+        let steps: Vec<ProgressStep> = batch.iter().zip(&outcomes).filter_map(done).collect();
+        self.store
+            .progress(&steps)
+            .await
+            .map_err(|error| StageError::new(Reason::StoreUnavailable, error))?;
+        Ok(outcomes)
+    }
+
+    async fn on_dead_letter(
+        &self,
+        message: &Message<PostScraped>,
+        letter: &DeadLetter,
+    ) -> Result<Vec<schemas::Record>, StageError> {
+        let post = &message.event;
+        let failure = Failure {
+            code: letter.code,
+            message: letter.code.sentence().to_owned(),
+            stage: self.name().to_owned(),
+        };
+        let run = (post.analysis_id, post.run, &post.post);
+        store::fail(
+            &*self.store,
+            run,
+            failure,
+            message.meta.timestamp,
+            self.clock.now(),
+        )
+        .await
+        .map_err(|error| StageError::new(Reason::StoreUnavailable, error))
+    }
+}
+
+impl DetectStage {
+    async fn detect(&self, message: &Message<PostScraped>) -> Outcome {
+        let post = &message.event;
+        let pictures = post
+            .content
+            .media
+            .iter()
+            .filter(|media| media.kind != MediaKind::Video);
+        let seen: Result<Vec<PictureDetections>, Reason> =
+            join_all(pictures.map(|media| self.picture(media)))
+                .await
+                .into_iter()
+                .collect();
+        let pictures = match seen {
+            Ok(pictures) => pictures,
+            Err(reason) => return Outcome::retry(reason),
+        };
+        let detections = Detections {
+            analysis_id: post.analysis_id,
+            run: post.run,
+            post: post.post.clone(),
+            scraped_at: post.scraped_at,
+            reused: post.reused,
+            detected_at: message.meta.timestamp,
+            content: post.content.clone(),
+            pictures,
+            runtime: self.detector.runtime().map(crate::Runtime::name),
+        };
+        match schemas::encode(topics::DETECTIONS, &detections) {
+            Ok(record) => Outcome::Forward(vec![record]),
+            Err(_) => Outcome::Reject(Reason::SchemaMismatch),
+        }
+    }
+
+    /// What is seen in one picture; an error is one of storage, and the whole post is tried again.
+    async fn picture(&self, media: &Media) -> Result<PictureDetections, Reason> {
+        let ai_generated = match (self.detector.ai_model(), &media.blob) {
+            (Err(reason), _) => PictureFinding::skipped(reason),
+            (Ok(model), Some(blob)) => self.ai_generated(model, blob).await?,
+            (Ok(_), None) => {
+                PictureFinding::failed(media.failure.unwrap_or(Reason::MediaUnavailable))
+            }
+        };
+        Ok(PictureDetections {
+            media_index: media.index,
+            kind: media.kind,
+            sha256: media.blob.as_ref().map(|blob| blob.sha256.clone()),
+            ai_generated,
+            face_manipulation: PictureFinding::skipped(self.absent()),
+            text: TextFinding::skipped(self.absent()),
+        })
+    }
+
+    /// Why a component without a model does not run.
+    fn absent(&self) -> Reason {
+        if self.detector.runtime().is_some() {
+            Reason::NotInstalled
+        } else {
+            Reason::ModelsOff
+        }
+    }
+
+    async fn ai_generated(&self, model: &str, blob: &BlobRef) -> Result<PictureFinding, Reason> {
+        let detector = format!("{AI_GENERATED}:{model}");
+        let kept = self
+            .store
+            .finding(&blob.sha256, &detector, self.clock.now())
+            .await
+            .map_err(unavailable)?;
+        if let Some(kept) = kept {
+            self.metrics.answer(Answer::Reused);
+            return Ok(PictureFinding {
+                reused: true,
+                ..kept
+            });
+        }
+        let file = match self.blobs.get(blob).await {
+            Ok(file) => file,
+            // A file that is gone comes back only with another scrape: this picture is lost to this run, not the post.
+            Err(BlobError::Missing { .. }) => {
+                return Ok(PictureFinding::failed(Reason::BlobUnavailable));
+            }
+            Err(error) => {
+                tracing::warn!(sha256 = blob.sha256, %error, "media store");
+                return Err(Reason::BlobUnavailable);
+            }
+        };
+        match self.detector.ai_generated(file).await {
+            Ok(verdict) => {
+                self.metrics.inference(&verdict.model, verdict.millis);
+                let finding = finding(verdict);
+                self.store
+                    .keep_finding(&blob.sha256, &detector, &finding, self.clock.now())
+                    .await
+                    .map_err(unavailable)?;
+                self.metrics.answer(Answer::Computed);
+                Ok(finding)
+            }
+            Err(error) => {
+                tracing::warn!(sha256 = blob.sha256, %error, "picture");
+                self.metrics.answer(Answer::Failed);
+                Ok(PictureFinding::failed(error.reason()))
+            }
+        }
+    }
+}
+
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "used as a function of map_err"
+)]
+fn unavailable(error: StoreError) -> Reason {
+    tracing::warn!(%error, "store");
+    Reason::StoreUnavailable
+}
+
+fn finding(answer: AiVerdict) -> PictureFinding {
+    let (status, verdict) = match answer.verdict {
+        Verdict::Generated => (Status::Completed, Some(schemas::Verdict::Positive)),
+        Verdict::Human => (Status::Completed, Some(schemas::Verdict::Negative)),
+        Verdict::Inconclusive => (Status::Inconclusive, None),
+    };
+    PictureFinding {
+        status,
+        verdict,
+        probability: Some(answer.probability),
+        model: Some(answer.model),
+        millis: Some(answer.millis),
+        reason: None,
+        reused: false,
+    }
+}
