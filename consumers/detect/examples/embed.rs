@@ -1,0 +1,138 @@
+//! Writes the features that training works on, computed by the code that serves.
+//!
+//! `embed FOLDER MANIFEST OUT [SPLIT VARIANT]` reads the pictures of FOLDER that MANIFEST names, those of one split or all, and
+//! writes one CSV line each to OUT: the name and the features. `embed --golden` prints what to put on record in models.toml
+//! for the runtime in use.
+//!
+//! Variants imitate what happens to pictures on their way: `social` shrinks to 50 to 100% and recompresses as JPEG of
+//! quality 50 to 90, drawn from the file's name; `harsh` shrinks to 60% and recompresses at quality 40.
+
+use std::{
+    fs,
+    io::{BufWriter, Write},
+    path::Path,
+    sync::Arc,
+};
+
+use anyhow::{Context, Result, bail};
+use image::{codecs::jpeg::JpegEncoder, imageops::FilterType};
+use sha2::{Digest, Sha256};
+use trustcard_detect::{
+    DetectConfig, Registry,
+    clip::{ClipEncoder, Opened, golden_answer},
+};
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let config = DetectConfig {
+        workers: 2,
+        ..DetectConfig::default()
+    };
+    let registry = Registry::load(None)?;
+    let model = registry
+        .models
+        .first()
+        .context("the registry has no model")?;
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        ["--golden"] => {
+            let answer = golden_answer(&config, &registry, model)?;
+            println!("golden = {:?}", &answer[..16]);
+            Ok(())
+        }
+        [folder, manifest, out] => embed(&config, folder, &names(manifest, None)?, out, "clean"),
+        [folder, manifest, out, split, variant] => embed(
+            &config,
+            folder,
+            &names(manifest, Some(split))?,
+            out,
+            variant,
+        ),
+        _ => bail!("usage: embed FOLDER MANIFEST OUT [SPLIT clean|social|harsh] | --golden"),
+    }
+}
+
+/// The files of a split: the first two columns of the manifest, which hold no comma, are file and split.
+fn names(manifest: &str, split: Option<&str>) -> Result<Vec<String>> {
+    let text = fs::read_to_string(manifest).with_context(|| manifest.to_owned())?;
+    let rows = text.lines().skip(1).filter_map(|line| {
+        let mut columns = line.split(',');
+        Some((columns.next()?, columns.next()?))
+    });
+    Ok(rows
+        .filter(|(_, of)| split.is_none_or(|split| split == *of))
+        .map(|(name, _)| name.to_owned())
+        .collect())
+}
+
+fn embed(
+    config: &DetectConfig,
+    folder: &str,
+    names: &[String],
+    out: &str,
+    variant: &str,
+) -> Result<()> {
+    let registry = Registry::load(config.registry.as_deref())?;
+    let model = registry
+        .models
+        .first()
+        .context("the registry has no model")?;
+    let encoder = match ClipEncoder::open(config, &registry, model)? {
+        Opened::Ready(encoder) => Arc::new(encoder),
+        Opened::NotVerified { why, .. } => bail!("{why}"),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let mut out = BufWriter::new(fs::File::create(out)?);
+    runtime.block_on(async {
+        // Enough in flight to keep the workers busy, in the order of the list.
+        for (number, group) in names.chunks(32).enumerate() {
+            let mut running = Vec::new();
+            for name in group {
+                let path = Path::new(folder).join(name);
+                let (encoder, variant, name) = (encoder.clone(), variant.to_owned(), name.clone());
+                running.push(tokio::spawn(async move {
+                    let file =
+                        tokio::task::spawn_blocking(move || degraded(&path, &name, &variant))
+                            .await??;
+                    Ok::<_, anyhow::Error>(encoder.features(file.into()).await?)
+                }));
+            }
+            for (name, features) in group.iter().zip(running) {
+                let features = features.await?.with_context(|| name.clone())?;
+                write!(out, "{name}")?;
+                for value in features.values {
+                    write!(out, ",{value}")?;
+                }
+                writeln!(out)?;
+            }
+            eprint!("\r{} of {}", (number * 32 + group.len()), names.len());
+        }
+        eprintln!();
+        out.flush()?;
+        Ok(())
+    })
+}
+
+/// The file, or what becomes of it on its way.
+fn degraded(path: &Path, name: &str, variant: &str) -> Result<Vec<u8>> {
+    let file = fs::read(path).with_context(|| path.display().to_string())?;
+    let seed = Sha256::digest(name.as_bytes());
+    let (percent, quality) = match variant {
+        "clean" => return Ok(file),
+        "social" => (50 + u32::from(seed[0]) % 51, 50 + seed[1] % 41),
+        "harsh" => (60, 40),
+        other => bail!("no variant {other}"),
+    };
+    let picture = image::load_from_memory(&file)?;
+    let side = |length: u32| (length * percent / 100).max(32);
+    let (width, height) = (side(picture.width()), side(picture.height()));
+    let small = picture.resize_exact(width, height, FilterType::Triangle);
+    let mut jpeg = Vec::new();
+    small
+        .into_rgb8()
+        .write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, quality))?;
+    Ok(jpeg)
+}

@@ -1,0 +1,9 @@
+//! Pictures, registry and pull: everything that needs no inference.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod pictures;
+mod pull;
+mod registry;
