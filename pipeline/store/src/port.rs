@@ -88,7 +88,8 @@ impl<T: Intake + Analyses + Batches + Reuse + Operations> Store for T {}
 #[async_trait]
 pub trait Intake: Send + Sync {
     /// Makes accepted submissions durable. Singles get their pending row; a batch gets one row and its items in chunks of
-    /// 1,000, no row per item. On embedded parts they are kept for republishing until their analysis is terminal.
+    /// 1,000, no row per item; it is accepted in one call. On embedded parts submissions are kept for republishing until
+    /// their analysis is terminal. Accepting the same again changes nothing.
     async fn accept(
         &self,
         submissions: &[Submission],
@@ -96,7 +97,8 @@ pub trait Intake: Send + Sync {
         now: Timestamp,
     ) -> Result<()>;
 
-    /// Takes back what the broker did not acknowledge: as if never accepted, for items of a batch and for singles.
+    /// Takes back what the broker did not acknowledge: as if never accepted, for items of a batch and for singles. A batch
+    /// that is left without items is gone.
     async fn retract(&self, submissions: &[Submission]) -> Result<()>;
 }
 
@@ -134,8 +136,8 @@ pub trait Analyses: Send + Sync {
     /// same result again changes nothing.
     async fn finish(&self, result: &AnalysisResult, now: Timestamp) -> Result<Finished>;
 
-    /// Marks an analysis as deleted: every write of a run that began before `now` is void, whenever it arrives.
-    /// `false` when there is no such analysis.
+    /// Marks an analysis as deleted: every write of a run that began before `now` is void, whenever it arrives, and batch
+    /// items that wait on one end as failed. `false` when there was nothing to show; the mark stands all the same.
     async fn delete(&self, analysis_id: Uuid, now: Timestamp) -> Result<bool>;
 
     /// One analysis; `None` when unknown, not yet projected, deleted or expired.
@@ -157,7 +159,7 @@ pub enum Claim {
     Other,
     /// Nobody's: a result that still holds was found, and a batch item of this one has been told.
     Finished,
-    /// Nobody's: the analysis was deleted after this submission.
+    /// Nobody's: the analysis was deleted after this submission; a batch item of this one has ended as failed.
     Deleted,
 }
 

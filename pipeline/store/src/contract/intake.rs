@@ -33,13 +33,20 @@ pub(crate) async fn a_retracted_single_was_never_there(store: Shared) {
 
 pub(crate) async fn retracting_does_not_hurt_what_others_submitted(store: Shared) {
     let (first, second) = (single("a", 0, "1"), single("a", 1, "2"));
-    for submission in [&first, &second] {
+    let newest = single("a", 2, "3");
+    for submission in [&first, &newest, &second] {
         store
             .accept(std::slice::from_ref(submission), None, at(1))
             .await
             .unwrap();
     }
     store.retract(std::slice::from_ref(&first)).await.unwrap();
+    let kept = row(&store, "a", 2).await.unwrap();
+    assert_eq!(
+        (kept.created_at, kept.pending_run_ms),
+        (at(1), at(2).as_millisecond())
+    );
+    store.retract(&[newest]).await.unwrap();
     let kept = row(&store, "a", 2).await.unwrap();
     assert_eq!(
         (kept.created_at, kept.pending_run_ms),

@@ -42,6 +42,7 @@ fn batch(connection: &Connection, batch_id: Uuid, now: Timestamp) -> Result<Opti
         return Ok(None);
     };
     let mut counts = Totals::default();
+    // An item may have found a result that is older than the batch; the batch still did not end before it began.
     let (mut reused, mut ended_ms) = (0, created_ms);
     let mut statement = connection.prepare_cached(
         "SELECT status, COUNT(*), SUM(reused), COALESCE(MAX(ended_ms), 0) FROM items

@@ -86,10 +86,9 @@ pub(super) fn settle(
     connection
         .prepare_cached("DELETE FROM outbox WHERE analysis_id = ?1 AND run_ms <= ?2")?
         .execute(params![analysis_id, until_ms])?;
-    // Not before the item itself: it may have found a result that is older than its batch.
     connection
         .prepare_cached(
-            "UPDATE items SET status = ?3, ended_ms = MAX(?4, run_ms), reused = COALESCE(?5, reused)
+            "UPDATE items SET status = ?3, ended_ms = ?4, reused = COALESCE(?5, reused)
              WHERE analysis_id = ?1 AND run_ms <= ?2 AND status IN ('pending', 'processing')",
         )?
         .execute(params![

@@ -11,7 +11,9 @@ const QUEUE: usize = 1024;
 /// Jobs in one transaction, so that the first of them does not wait for long.
 const GROUP: usize = 256;
 
-type Answer = Box<dyn FnOnce(std::result::Result<(), &str>) + Send>;
+/// What became of the commit; an error voids the whole group.
+type Commit = std::result::Result<(), String>;
+type Answer = Box<dyn FnOnce(&Commit) + Send>;
 
 /// What a job left: whether its writes stand, and how to tell its caller once it is known whether the commit does.
 struct Done {
@@ -54,9 +56,9 @@ impl Writer {
             Done {
                 failed: value.is_err(),
                 answer: Box::new(move |commit| {
-                    let outcome = value.and_then(|value| {
-                        commit.map_err(|error| StoreError::Unavailable(error.to_owned()))?;
-                        Ok(value)
+                    let outcome = value.and_then(|value| match commit {
+                        Ok(()) => Ok(value),
+                        Err(reason) => Err(StoreError::Unavailable(reason.clone())),
                     });
                     // A caller that has gone away does not need to know.
                     let _ = reply.send(outcome);
@@ -77,17 +79,17 @@ fn commit_group(connection: &Connection, first: Job, queue: &mut mpsc::Receiver<
         let _ = execute(connection, "ROLLBACK");
     }
     for answer in answers {
-        answer(outcome.as_ref().map(|()| ()).map_err(String::as_str));
+        answer(&outcome);
     }
 }
 
-/// Puts the answers of all jobs it has taken into `answers`, whatever it returns. An error voids the whole group.
+/// Puts the answers of all jobs it has taken into `answers`, whatever it returns.
 fn run_group(
     connection: &Connection,
     first: Job,
     queue: &mut mpsc::Receiver<Job>,
     answers: &mut Vec<Answer>,
-) -> std::result::Result<(), String> {
+) -> Commit {
     let text = |error: rusqlite::Error| error.to_string();
     if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
         let reason = error.to_string();

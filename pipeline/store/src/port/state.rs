@@ -72,7 +72,7 @@ pub struct AnalysisRow {
     pub analysis_id: Uuid,
     /// The post.
     pub post: PostRef,
-    /// When it was first submitted.
+    /// When it was first submitted, since it was last deleted.
     pub created_at: Timestamp,
     /// Start of the newest submission's run, in milliseconds since the Unix epoch.
     pub pending_run_ms: i64,

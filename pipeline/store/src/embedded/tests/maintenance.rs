@@ -133,3 +133,15 @@ async fn statuses_follow_when_failures_are_reusable_for_another_time() {
         assert_eq!(store.totals(at(200)).await.unwrap().sum(), 1);
     }
 }
+
+#[tokio::test]
+async fn a_deletion_removes_the_result_from_the_file() {
+    let (store, _folder) = open_sqlite();
+    let shared: Shared = store.clone();
+    let submission = single("a", 0, "r");
+    claim(&shared, &submission, 1).await;
+    finish(&shared, &completed("a", submission.run, 5, 50.0), 5).await;
+    assert_eq!(rows(&store, "results").await, 1);
+    store.delete(analysis_of("a"), at(6)).await.unwrap();
+    assert_eq!(rows(&store, "results").await, 0);
+}
