@@ -41,12 +41,12 @@ impl Shutdown {
         self.0.cancelled().await;
     }
 
-    /// Begins on SIGTERM or SIGINT, after readiness fell. The process ends at once on a second signal, and when it has not
-    /// ended by itself within `deadline`.
+    /// Begins on SIGTERM or SIGINT: readiness falls at once, so that callers are sent elsewhere, and after `grace` everything
+    /// drains. The process ends at once on a second signal, and when it has not ended by itself within `deadline`.
     ///
     /// # Errors
     /// When the handlers can't be installed.
-    pub fn begin_on_signal(&self, readiness: Readiness, deadline: Duration) -> std::io::Result<()> {
+    pub fn begin_on_signal(&self, readiness: Readiness, grace: Duration, deadline: Duration) -> std::io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let shutdown = self.clone();
@@ -54,16 +54,17 @@ impl Shutdown {
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
             tracing::info!(deadline_s = deadline.as_secs(), "draining");
             readiness.fall();
-            shutdown.begin();
+            let drain = async {
+                tokio::time::sleep(grace).await;
+                shutdown.begin();
+                tokio::time::sleep(deadline).await;
+            };
             let code = tokio::select! {
                 _ = terminate.recv() => EXIT_SECOND_SIGNAL,
                 _ = interrupt.recv() => EXIT_SECOND_SIGNAL,
-                () = tokio::time::sleep(deadline) => EXIT_DRAIN_DEADLINE,
+                () = drain => EXIT_DRAIN_DEADLINE,
             };
-            tracing::error!(
-                code,
-                "ended before everything was drained; what was not committed will be redone"
-            );
+            tracing::error!(code, "ended before everything was drained; what was not committed will be redone");
             std::process::exit(code);
         });
         Ok(())

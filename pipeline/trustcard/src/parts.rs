@@ -3,7 +3,10 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use engine::{EngineMetrics, Kafka, SharedClock, SystemClock, lifecycle::Readiness};
+use engine::{
+    EngineMetrics, Kafka, SharedClock, SystemClock,
+    lifecycle::{Readiness, Shutdown},
+};
 use prometheus::Registry;
 use store::{BlobStore, SqliteStore};
 
@@ -63,5 +66,19 @@ impl Parts {
             readiness: Readiness::new(),
             instance: format!("pid-{}", std::process::id()),
         })
+    }
+
+    /// Makes `shutdown` begin on a signal, with the configured grace and deadline.
+    ///
+    /// # Errors
+    /// When the signal handlers can't be installed.
+    pub fn end_on_signal(&self, shutdown: &Shutdown) -> std::io::Result<()> {
+        let ops = &self.settings.ops;
+        let grace = Duration::from_millis(ops.unready_grace_ms);
+        shutdown.begin_on_signal(
+            self.readiness.clone(),
+            grace,
+            Duration::from_secs(ops.drain_deadline_s),
+        )
     }
 }

@@ -1,6 +1,6 @@
 //! The roles: each is one consumer group or the API, wired from [`Parts`].
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use detect::{Detector, metrics::DetectMetrics, stage::DetectStage};
@@ -19,6 +19,7 @@ use crate::{cli::RoleArgs, exit::Failure, parts::Parts, settings::Settings};
 
 pub mod api;
 pub mod heartbeat;
+mod upkeep;
 
 /// Roles that can run alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +47,7 @@ pub async fn run(role: Role, args: RoleArgs, settings: Settings) -> Result<()> {
     let kafka = settings.kafka.cluster();
     let parts = Parts::open(settings, kafka, &args.data_dir)?;
     let shutdown = Shutdown::new();
-    let deadline = Duration::from_secs(parts.settings.ops.drain_deadline_s);
-    shutdown.begin_on_signal(parts.readiness.clone(), deadline)?;
+    parts.end_on_signal(&shutdown)?;
     let mut tasks = Tasks::new();
     if role == Role::Api {
         api::start(&parts, &shutdown, &mut tasks).await?;
@@ -74,6 +74,7 @@ pub async fn start_stage(
         Role::Record => {
             let stage = Record::new(parts.store.clone(), parts.clock.clone());
             heartbeat::start("record", || json!({}), parts, shutdown, tasks);
+            upkeep::start(parts, shutdown, tasks);
             run_stage(stage, &stages.record, parts, shutdown, tasks);
         }
         Role::Scrape => {

@@ -115,7 +115,9 @@ pub struct OpsConfig {
     pub host: String,
     /// Port; 0 takes a free one.
     pub port: u16,
-    /// How long a role may drain after a signal, in seconds.
+    /// How long a role stays as it is after a signal, unready, so that callers are sent elsewhere first, in milliseconds.
+    pub unready_grace_ms: u64,
+    /// How long a role may drain after that, in seconds.
     pub drain_deadline_s: u64,
 }
 
@@ -124,6 +126,7 @@ impl Default for OpsConfig {
         Self {
             host: "127.0.0.1".to_owned(),
             port: 9100,
+            unready_grace_ms: 1000,
             drain_deadline_s: 30,
         }
     }
@@ -150,9 +153,12 @@ impl Default for Stages {
             concurrency,
             ..RunnerConfig::default()
         };
+        let mut scrape = run(1, 64);
+        // About half a minute of attempts: a post that meets a passing fault of the upstream outlives it.
+        scrape.retry.attempts = 8;
         Self {
             record: run(256, 2),
-            scrape: run(1, 64),
+            scrape,
             detect: run(1, 8),
             score: run(64, 2),
         }

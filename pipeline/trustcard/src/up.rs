@@ -91,10 +91,7 @@ impl Up {
             .context("the embedded broker can't be started")?;
         let parts = Parts::open(settings, broker.kafka().clone(), &args.data_dir)?;
         let (shutdown, mut tasks) = (Shutdown::new(), Tasks::new());
-        shutdown.begin_on_signal(
-            parts.readiness.clone(),
-            Duration::from_secs(parts.settings.ops.drain_deadline_s),
-        )?;
+        parts.end_on_signal(&shutdown)?;
         let unfinished = republish::unfinished(&parts.store).await?;
         for role in [Role::Record, Role::Scrape, Role::Detect, Role::Score] {
             roles::start_stage(role, &parts, &shutdown, &mut tasks).await?;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod architecture;
+mod commands;
 mod demo;
 mod nothing_lost;
 mod shutdown;

@@ -1,0 +1,241 @@
+//! The client commands against a running `up`, and the exit codes they promise.
+
+use std::process::{Output, Stdio};
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use trustcard_tests::{
+    process::{Up, command},
+    wait::until,
+};
+
+async fn run(arguments: &[&str]) -> Output {
+    command(arguments).output().await.unwrap()
+}
+
+#[tokio::test]
+async fn submit_sends_a_file_and_waits_and_results_shows_what_came_out() {
+    let data = tempfile::tempdir().unwrap();
+    let up = Up::start(data.path(), &["--sample-site", "--no-ml"], &[]).await;
+    let file = data.path().join("urls.txt");
+    let lines: Vec<String> = (0..40)
+        .map(|n| format!("https://www.instagram.com/p/loadcli{n:02}/"))
+        .collect();
+    std::fs::write(
+        &file,
+        format!("{}\nhttps://example.com/p/abc/\n", lines.join("\n")),
+    )
+    .unwrap();
+
+    let sent = run(&[
+        "submit",
+        "--file",
+        file.to_str().unwrap(),
+        "--wait",
+        "--json",
+        "--api",
+        &up.api,
+    ])
+    .await;
+    let document: Value = serde_json::from_slice(&sent.stdout).unwrap();
+    assert_eq!(
+        (document["accepted"].as_u64(), sent.status.code()),
+        (Some(40), Some(1)),
+        "{document}"
+    );
+    let refused = &document["rejected"][0];
+    assert_eq!(
+        (refused["index"].as_u64(), refused["url"].as_str()),
+        (Some(40), Some("https://example.com/p/abc/"))
+    );
+
+    let listed = run(&[
+        "results",
+        "--json",
+        "--limit",
+        "100",
+        "--status",
+        "completed",
+        "--api",
+        &up.api,
+    ])
+    .await;
+    let lines = String::from_utf8(listed.stdout).unwrap();
+    assert_eq!(lines.lines().count(), 40);
+    let table = String::from_utf8(run(&["results", "--api", &up.api]).await.stdout).unwrap();
+    assert!(
+        table.contains("strongest reasons") && table.contains("loadcli"),
+        "{table}"
+    );
+}
+
+#[tokio::test]
+async fn results_follow_prints_each_result_as_it_comes_and_kcat_reads_the_same() {
+    let data = tempfile::tempdir().unwrap();
+    let up = Up::start(data.path(), &["--sample-site", "--no-ml"], &[]).await;
+    let mut follow = command(&[
+        "results",
+        "--follow",
+        "--json",
+        "--data-dir",
+        data.path().to_str().unwrap(),
+    ]);
+    let mut follow = follow.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
+    // It reads from the end of the topic as of its start, so posts are sent until it has seen one.
+    let sending = async {
+        for number in 0.. {
+            let ids = up.submit(&[format!("loadtail{number}")]).await;
+            up.ended_analysis(&ids[0]).await;
+        }
+    };
+    let seen = tokio::select! { line = lines.next_line() => line, () = sending => unreachable!() };
+    let result: Value = serde_json::from_str(&seen.unwrap().unwrap()).unwrap();
+    assert_eq!(result["status"], "completed");
+    follow.kill().await.unwrap();
+
+    let kcat = [
+        "-b",
+        &up.bootstrap,
+        "-t",
+        "trustcard.results",
+        "-C",
+        "-e",
+        "-q",
+        "-o",
+        "beginning",
+        "-f",
+        "%k %s\n",
+    ];
+    let read = tokio::process::Command::new("kcat")
+        .args(kcat)
+        .output()
+        .await
+        .unwrap();
+    let text = String::from_utf8(read.stdout).unwrap();
+    let id = result["analysis_id"].as_str().unwrap();
+    assert!(
+        text.lines().any(|line| line.starts_with(id)),
+        "{id} is not among\n{text}"
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_becomes_a_dead_letter_on_the_topic_and_a_row() {
+    let data = tempfile::tempdir().unwrap();
+    let up = Up::start(data.path(), &["--sample-site", "--no-ml"], &[]).await;
+    let file = data.path().join("poison");
+    std::fs::write(&file, "not json").unwrap();
+    let produce = [
+        "-b",
+        &up.bootstrap,
+        "-t",
+        "trustcard.submissions",
+        "-P",
+        "-k",
+        "bad",
+        "-H",
+        "x=y",
+        file.to_str().unwrap(),
+    ];
+    assert!(
+        tokio::process::Command::new("kcat")
+            .args(produce)
+            .status()
+            .await
+            .unwrap()
+            .success()
+    );
+
+    for stage in ["scrape", "record"] {
+        let topic = format!("trustcard.{stage}.dead-letters");
+        let read = [
+            "-b",
+            &up.bootstrap,
+            "-t",
+            &topic,
+            "-C",
+            "-e",
+            "-q",
+            "-f",
+            "%k|%s|%h\n",
+        ];
+        let letter = until("a dead letter", async || {
+            let output = tokio::process::Command::new("kcat")
+                .args(read)
+                .output()
+                .await
+                .unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            (!text.is_empty()).then_some(text)
+        })
+        .await;
+        assert!(
+            letter.starts_with("bad|not json|x=y,dl-origin-topic=trustcard.submissions"),
+            "{letter}"
+        );
+        assert!(letter.contains("dl-code=missing_header"), "{letter}");
+    }
+
+    // Its neighbours are not held up.
+    let ids = up.submit(&["loadafter".to_owned()]).await;
+    assert_eq!(up.ended_analysis(&ids[0]).await["status"], "completed");
+}
+
+#[tokio::test]
+async fn every_failure_has_its_documented_exit_code_and_says_what_to_do() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().to_str().unwrap();
+
+    let unreachable = run(&[
+        "submit",
+        "https://www.instagram.com/p/abc/",
+        "--api",
+        "http://127.0.0.1:9",
+    ])
+    .await;
+    assert_eq!(unreachable.status.code(), Some(69));
+    assert!(String::from_utf8_lossy(&unreachable.stderr).contains("trustcard up"));
+
+    let mut config = command(&["check-config"]);
+    let config = config
+        .env("TRUSTCARD__SCRAPE__MEDIA__MAX_PIXELS", "many")
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(config.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&config.stderr).contains("max_pixels"));
+
+    let mut models = command(&["up", "--sample-site", "--data-dir", folder]);
+    let models = models
+        .env("TRUSTCARD__DETECT__MODELS_DIR", folder)
+        .env_remove("ORT_DYLIB_PATH")
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(
+        models.status.code(),
+        Some(66),
+        "{}",
+        String::from_utf8_lossy(&models.stderr)
+    );
+    assert!(String::from_utf8_lossy(&models.stderr).contains("trustcard models pull"));
+
+    assert_eq!(run(&["nonsense"]).await.status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn check_config_prints_every_setting_and_no_secret() {
+    let mut check = command(&["check-config"]);
+    check
+        .env("TRUSTCARD__SCRAPE__UPSTREAM__SESSION_ID", "s3cr3t-cookie")
+        .env("API_PORT", "8123");
+    let output = check.output().await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    assert!(
+        text.contains("port = 8123") && text.contains("doc_id"),
+        "{text}"
+    );
+    assert!(!text.contains("s3cr3t"), "{text}");
+}
