@@ -80,6 +80,13 @@ pub async fn run(args: DemoArgs, settings: Settings) -> Result<bool> {
 fn fresh_folder(data_dir: &Path) -> Result<std::path::PathBuf> {
     let folder = data_dir.join("demo");
     if folder.exists() {
+        let ours =
+            folder.join("trustcard.db").exists() || std::fs::read_dir(&folder)?.next().is_none();
+        anyhow::ensure!(
+            ours,
+            "{} holds no earlier demo; choose another --data-dir",
+            folder.display()
+        );
         std::fs::remove_dir_all(&folder)
             .with_context(|| format!("{} can't be emptied", folder.display()))?;
     }

@@ -40,26 +40,37 @@ pub async fn run(command: ModelsCommand, settings: &Settings) -> Result<()> {
 }
 
 fn list(registry: &Registry, settings: &Settings, as_json: bool) -> Result<()> {
-    let models = registry.models.iter().map(|model| {
-        let path = model.path(&settings.detect.models_dir);
+    let folder = &settings.detect.models_dir;
+    let runtime = registry.runtime_for(std::env::consts::ARCH, std::env::consts::OS);
+    let runtime = runtime.map(|one| {
+        let id = format!("{}@{}", one.name, one.version);
         (
-            model.id(),
-            model.file.package.clone(),
-            model.licence.clone(),
-            path,
+            id,
+            one.file.package.clone(),
+            one.licence.clone(),
+            one.path(folder),
         )
     });
+    let models = registry.models.iter().map(|one| {
+        (
+            one.id(),
+            one.file.package.clone(),
+            one.licence.clone(),
+            one.path(folder),
+        )
+    });
+    let files = runtime.into_iter().chain(models);
     if as_json {
-        let models: Vec<_> = models
+        let files: Vec<_> = files
             .map(|(id, package, licence, path)| {
-                json!({ "model": id, "package": package, "licence": licence, "installed": path.exists(), "path": path })
+                json!({ "name": id, "package": package, "licence": licence, "installed": path.exists(), "path": path })
             })
             .collect();
-        println!("{}", serde_json::to_string_pretty(&models)?);
+        println!("{}", serde_json::to_string_pretty(&files)?);
         return Ok(());
     }
-    let mut rows = table(&["model", "package", "licence", "installed"]);
-    for (id, package, licence, path) in models {
+    let mut rows = table(&["name", "package", "licence", "installed"]);
+    for (id, package, licence, path) in files {
         let installed = if path.exists() {
             path.display().to_string()
         } else {

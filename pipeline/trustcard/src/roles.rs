@@ -97,24 +97,7 @@ pub async fn start_stage(
             run_stage(stage, &stages.scrape, parts, shutdown, tasks);
         }
         Role::Detect => {
-            let config = parts.settings.detect.clone();
-            let detector = tokio::task::spawn_blocking(move || Detector::start(&config)).await?;
-            let detector = Arc::new(detector.map_err(|error| Failure::Models(error.to_string()))?);
-            let stage = DetectStage {
-                store: parts.store.clone(),
-                blobs: parts.blobs.clone(),
-                detector: Arc::clone(&detector),
-                clock: parts.clock.clone(),
-                metrics: DetectMetrics::register(&parts.registry)?,
-            };
-            heartbeat::start(
-                "detect",
-                move || describe(&detector),
-                parts,
-                shutdown,
-                tasks,
-            );
-            run_stage(stage, &stages.detect, parts, shutdown, tasks);
+            start_detect(parts, shutdown, tasks).await?;
         }
         Role::Score => {
             let scorer = Scorer::new(parts.settings.scoring.clone())
@@ -126,6 +109,37 @@ pub async fn start_stage(
         }
     }
     Ok(())
+}
+
+/// Starts the detect stage; the inference runtime it found, `None` with models off.
+///
+/// # Errors
+/// [`Failure::Models`] when a model or the runtime can't be used.
+pub async fn start_detect(
+    parts: &Parts,
+    shutdown: &Shutdown,
+    tasks: &mut Tasks,
+) -> Result<Option<String>> {
+    let config = parts.settings.detect.clone();
+    let detector = tokio::task::spawn_blocking(move || Detector::start(&config)).await?;
+    let detector = Arc::new(detector.map_err(|error| Failure::Models(error.to_string()))?);
+    let runtime = detector.runtime().map(detect::Runtime::name);
+    let stage = DetectStage {
+        store: parts.store.clone(),
+        blobs: parts.blobs.clone(),
+        detector: Arc::clone(&detector),
+        clock: parts.clock.clone(),
+        metrics: DetectMetrics::register(&parts.registry)?,
+    };
+    heartbeat::start(
+        "detect",
+        move || describe(&detector),
+        parts,
+        shutdown,
+        tasks,
+    );
+    run_stage(stage, &parts.settings.stages.detect, parts, shutdown, tasks);
+    Ok(runtime)
 }
 
 fn run_stage<S: Stage>(

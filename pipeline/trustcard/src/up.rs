@@ -35,7 +35,8 @@ pub struct Up {
     api: SocketAddr,
     shutdown: Shutdown,
     tasks: Tasks,
-    no_ml: bool,
+    /// The inference runtime; `None` with models off.
+    runtime: Option<String>,
     #[cfg(feature = "sample-site")]
     site: Option<site::Site>,
 }
@@ -93,9 +94,10 @@ impl Up {
         let (shutdown, mut tasks) = (Shutdown::new(), Tasks::new());
         parts.end_on_signal(&shutdown)?;
         let unfinished = republish::unfinished(&parts.store).await?;
-        for role in [Role::Record, Role::Scrape, Role::Detect, Role::Score] {
+        for role in [Role::Record, Role::Scrape, Role::Score] {
             roles::start_stage(role, &parts, &shutdown, &mut tasks).await?;
         }
+        let runtime = roles::start_detect(&parts, &shutdown, &mut tasks).await?;
         republish::start(unfinished, &parts, &shutdown, &mut tasks)?;
         let api = roles::api::start(&parts, &shutdown, &mut tasks).await?;
         let up = Self {
@@ -104,7 +106,7 @@ impl Up {
             api,
             shutdown,
             tasks,
-            no_ml: args.no_ml,
+            runtime,
             #[cfg(feature = "sample-site")]
             site,
         };
@@ -158,10 +160,9 @@ impl Up {
     /// One line about the models.
     #[must_use]
     pub fn models_line(&self) -> String {
-        if self.no_ml {
-            "Models are off (--no-ml): pictures were not checked.".to_owned()
-        } else {
-            "Models are on.".to_owned()
+        match &self.runtime {
+            Some(runtime) => format!("Models run on {runtime}."),
+            None => "Models are off (--no-ml): pictures were not checked.".to_owned(),
         }
     }
 
