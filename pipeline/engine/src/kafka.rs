@@ -6,9 +6,6 @@ use rdkafka::ClientConfig;
 
 use crate::embedded::Meter;
 
-/// Bytes a dead letter may have beyond the largest input: for its own headers.
-pub(crate) const DEAD_LETTER_EXTRA_BYTES: usize = 64 * 1024;
-
 /// A Kafka cluster: where it is and how to talk to it.
 #[derive(Clone)]
 pub struct Kafka {
@@ -61,9 +58,10 @@ impl Kafka {
             &[
                 ("compression.type", "lz4"),
                 ("linger.ms", "5"),
-                // Bounds a batch well below a topic's default limit of 1 MiB; a single message may be larger.
+                // Bounds a batch well below a topic's default limit of 1 MiB.
                 ("batch.size", "524288"),
-                ("message.max.bytes", "2000000"),
+                // A single message may be larger: what a topic takes is the broker's to say.
+                ("message.max.bytes", "16777216"),
             ],
             &[
                 ("client.id", client_id),

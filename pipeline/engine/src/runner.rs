@@ -49,7 +49,8 @@ pub struct RunnerConfig {
     pub retry: RetryConfig,
     /// How long shutdown waits for batches under way, and a revoked partition for its last commit, milliseconds.
     pub drain_ms: u64,
-    /// Largest output, bytes of key, value and headers; a larger one rejects its message. Dead letters may have 64 KiB more.
+    /// Largest output, bytes of key, value and headers; a larger one rejects its message. Dead-letter
+    /// topics must take 64 KiB more than any input.
     pub output_limit_bytes: usize,
 }
 
@@ -177,13 +178,13 @@ impl<S: Stage> Runner<S> {
             consumer,
             ready: self.ready,
             stop_by: None,
-            stuck: false,
         };
         let ended = running.go(&shutdown).await;
         if let Err(error) = &ended {
             running.ready.not_ready(&error.to_string());
         }
-        running.consumer.leave().await;
+        // A broker out of reach must not keep the process; the group notices at the end of the session.
+        let _ = tokio::time::timeout(drain, running.consumer.leave()).await;
         ended
     }
 }
@@ -198,8 +199,6 @@ struct Running<S: Stage> {
     ready: ReadyPart,
     /// Shutdown has begun: when to give up waiting.
     stop_by: Option<Instant>,
-    /// What is done can't be committed, because the embedded broker has no room.
-    stuck: bool,
 }
 
 impl<S: Stage> Running<S> {
@@ -208,7 +207,7 @@ impl<S: Stage> Running<S> {
             if self.stop_by.is_none() {
                 self.desk.dispatch();
             }
-            self.stuck = self.commits.start(&mut self.desk.ledger, &self.config);
+            self.commits.start(&mut self.desk.ledger, &self.config);
             self.observe();
             if self.stopped() {
                 return Ok(());
@@ -289,7 +288,9 @@ impl<S: Stage> Running<S> {
 
     /// When something is due although nothing happens.
     fn wake(&self) -> Option<Instant> {
-        let commit = self.commits.due(&self.desk.ledger, &self.config);
+        let commit = self
+            .commits
+            .due(&self.desk.ledger, &self.config, Instant::now());
         let retry = match self.stop_by {
             None => self.desk.next_due(),
             Some(_) => self.stop_by,
@@ -302,8 +303,7 @@ impl<S: Stage> Running<S> {
         let Some(stop_by) = self.stop_by else {
             return false;
         };
-        let uncommitted = self.desk.ledger.has_frontier() && !self.stuck;
-        if self.desk.running.is_empty() && self.commits.idle() && !uncommitted {
+        if self.desk.running.is_empty() && self.commits.at_rest(&self.desk.ledger) {
             return true;
         }
         let late = Instant::now() >= stop_by;

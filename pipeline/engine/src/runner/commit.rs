@@ -37,6 +37,8 @@ pub(super) struct Commits {
     pub(super) hurry: bool,
     /// The poll thread, which waits for a last commit before partitions go.
     revoking: Option<SyncSender<()>>,
+    /// What is done could not be committed last time, because the embedded broker has no room for the outputs.
+    stuck: bool,
     /// Records and bytes that have left the ledger and are not committed.
     outside: (usize, usize),
     group: String,
@@ -59,6 +61,7 @@ impl Commits {
             next: Instant::now(),
             hurry: false,
             revoking: None,
+            stuck: false,
             outside: (0, 0),
             group,
             meter,
@@ -81,37 +84,41 @@ impl Commits {
         self.revoking = Some(done);
     }
 
-    /// No commit is under way or waiting to be tried again.
-    pub(super) const fn idle(&self) -> bool {
-        self.delivery.is_some() && self.again.is_none()
+    /// There is nothing to commit, or nothing that could be committed now.
+    pub(super) fn at_rest(&self, ledger: &Ledger<Outputs>) -> bool {
+        let idle = self.delivery.is_some() && self.again.is_none();
+        idle && (self.stuck || !ledger.has_frontier())
     }
 
-    /// When [`Commits::start`] has something to do, if it has.
-    pub(super) fn due(&self, ledger: &Ledger<Outputs>, config: &RunnerConfig) -> Option<Instant> {
+    /// When [`Commits::start`] has something to do, if it has; `now` when at once.
+    pub(super) fn due(
+        &self,
+        ledger: &Ledger<Outputs>,
+        config: &RunnerConfig,
+        now: Instant,
+    ) -> Option<Instant> {
         self.delivery.as_ref()?;
         if let Some((_, due)) = &self.again {
             return Some(*due);
         }
-        let soon = ledger.done() >= config.commit_max_records;
-        ledger
-            .has_frontier()
-            .then(|| if soon { Instant::now() } else { self.next })
+        let soon = ledger.done() >= config.commit_max_records && !self.stuck;
+        let due = if soon { now } else { self.next };
+        ledger.has_frontier().then_some(due)
     }
 
-    /// Begins a commit if one is due. True when what is done can't be committed now, because the embedded broker has no room
-    /// for the outputs; they stay where they are.
-    pub(super) fn start(&mut self, ledger: &mut Ledger<Outputs>, config: &RunnerConfig) -> bool {
+    /// Begins a commit if one is due.
+    pub(super) fn start(&mut self, ledger: &mut Ledger<Outputs>, config: &RunnerConfig) {
         let now = Instant::now();
         let hurry = (self.hurry || self.revoking.is_some()) && self.again.is_none();
-        let due = self.due(ledger, config);
-        let stuck = due.is_some_and(|due| hurry || due <= now) && !self.begin(ledger, config, now);
-        if self.idle()
-            && (stuck || !ledger.has_frontier())
+        let due = self.due(ledger, config, now);
+        if due.is_some_and(|due| hurry || due <= now) {
+            self.stuck = !self.begin(ledger, config, now);
+        }
+        if self.at_rest(ledger)
             && let Some(done) = self.revoking.take()
         {
             let _ = done.send(());
         }
-        stuck
     }
 
     /// False when there is no room for anything.

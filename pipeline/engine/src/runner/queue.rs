@@ -94,11 +94,8 @@ impl<E> Queue<E> {
         let mut batch = Vec::with_capacity(max.min(self.ready.len() + 1));
         let single = first.single();
         batch.push(first);
-        while !single && batch.len() < max {
-            match self.ready.pop_front_if(|job| !job.single()) {
-                Some(job) => batch.push(job),
-                None => break,
-            }
+        while !single && batch.len() < max && self.ready.front().is_some_and(|job| !job.single()) {
+            batch.extend(self.ready.pop_front());
         }
         Some(batch)
     }

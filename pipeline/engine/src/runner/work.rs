@@ -10,7 +10,6 @@ use tracing::{Instrument, Span};
 
 use super::job::{Finished, Job, Verdict};
 use crate::{
-    kafka::DEAD_LETTER_EXTRA_BYTES,
     stage::{Message, Meta, Outcome, Stage, StageError},
     telemetry::propagation,
 };
@@ -76,7 +75,7 @@ pub(super) async fn bury<S: Stage>(
             let told = guarded(stage.on_dead_letter(message, letter));
             match told.instrument(span.clone()).await {
                 Ok(Ok(mut extra)) => {
-                    extra.retain(|record| fits(record, output_limit + DEAD_LETTER_EXTRA_BYTES));
+                    extra.retain(|record| fits(record, output_limit));
                     trace(&span, &mut extra);
                     Verdict::Buried(extra)
                 }

@@ -9,7 +9,7 @@ use schemas::Reason;
 use tokio::sync::Semaphore;
 use trustcard_engine::Outcome;
 
-use crate::support::{Log, Note, OUT, Rig, TestStage, config, forward, note, notes, read};
+use crate::support::{Log, Note, OUT, Rig, TestStage, config, forward, note, notes, read, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forward_skip_retry_and_reject_each_end_where_they_should() {
@@ -149,4 +149,22 @@ async fn messages_of_one_key_run_one_at_a_time_and_in_order_even_when_they_are_r
         let expected = sent.iter().filter(|note| note.key == *key).map(|n| n.id);
         assert_eq!(*ids, expected.collect::<Vec<_>>(), "{key}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_interval_is_committed_before_its_time_is_over() {
+    let rig = Rig::new(2);
+    let mut config = config();
+    config.commit_interval_ms = 10 * 60 * 1_000;
+    config.commit_max_records = 50;
+    let started = rig.start(TestStage::each(forward), config);
+    // The first commit comes at once, the others only because there is so much to commit.
+    rig.publish(&notes(0..2_000)).await;
+    until(
+        "all but the rest of an interval are committed",
+        async || rig.committed().await.values().sum::<i64>() > 2_000 - 50,
+    )
+    .await;
+    started.drain().await.unwrap();
+    assert_eq!(rig.ids(OUT).await, (0..2_000).collect::<Vec<_>>());
 }

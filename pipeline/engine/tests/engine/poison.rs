@@ -4,14 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use rdkafka::{
     ClientConfig,
     message::{Header as RawHeader, Headers, Message as _, OwnedHeaders, OwnedMessage},
     producer::{BaseProducer, BaseRecord, Producer},
 };
 use schemas::{Header, Reason, Record, dead_letter::DeadLetter, topics};
-use trustcard_engine::Outcome;
+use trustcard_engine::{Clock, Outcome, SystemClock};
 
 use crate::support::{
     IN, Log, Note, OUT, PATIENCE, Rig, STAGE, TestStage, config, forward, note, notes, to,
@@ -98,7 +97,7 @@ fn letter(message: &OwnedMessage) -> DeadLetter {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn poison_never_stalls_a_partition_and_its_dead_letters_are_exact() {
     let rig = Rig::new(3);
-    let began = Timestamp::now();
+    let began = SystemClock.now();
     let poison = poison();
     let mut records: Vec<Record> = notes(GOOD).iter().map(|note| to(IN, note)).collect();
     for (n, bad) in poison.iter().enumerate() {
@@ -122,7 +121,7 @@ async fn poison_never_stalls_a_partition_and_its_dead_letters_are_exact() {
     let started = rig.start(stage, config());
     rig.settled(GOOD.len() + poison.len()).await;
     started.drain().await.unwrap();
-    let ended = Timestamp::now();
+    let ended = SystemClock.now();
 
     assert_eq!(rig.ids(OUT).await, GOOD.collect::<Vec<_>>());
     let inputs = rig.raw(IN).await;

@@ -1,16 +1,20 @@
 //! Publishing from outside a stage, and looking on.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures::StreamExt;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use schemas::envelope::text;
+use tracing::Instrument;
+use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
 use trustcard_engine::{
     Kafka, Publisher,
     publisher::Full,
     tail::{From, TailError, tail},
 };
 
-use crate::support::{IN, OUT, PATIENCE, Rig, note, notes, read, to};
+use crate::support::{IN, OUT, PATIENCE, Rig, TestStage, config, forward, note, notes, read, to};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_broker_publishing_fails_in_bounded_time_record_by_record() {
@@ -76,4 +80,33 @@ async fn a_record_keeps_its_key_value_and_headers_and_a_tombstone_stays_one() {
     rig.send(sent.clone()).await;
     assert_eq!(rig.contents(OUT).await, sent);
     assert_eq!(text(&sent[0].headers, "ce_type"), Some("test.note.v1"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_stage_forwards_belongs_to_the_trace_of_what_it_read() {
+    let provider = SdkTracerProvider::builder().build();
+    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+    // For the whole process: what a span is worth is decided once, by whichever test comes by first.
+    tracing_subscriber::registry().with(layer).init();
+    let rig = Rig::new(1);
+    let request = tracing::info_span!("request");
+    rig.publish(&notes(0..5)).instrument(request).await;
+    let started = rig.start(TestStage::each(forward), config());
+    rig.settled(5).await;
+    started.drain().await.unwrap();
+
+    // version-trace-span-flags
+    let parents = async |topic| {
+        let all = rig.contents(topic).await;
+        let parents = all
+            .iter()
+            .map(|r| text(&r.headers, "traceparent").unwrap().to_owned());
+        let split = |p: String| p.split('-').map(str::to_owned).collect::<Vec<_>>();
+        parents.map(split).collect::<Vec<_>>()
+    };
+    let (read, written) = (parents(IN).await, parents(OUT).await);
+    let traces: BTreeSet<&String> = read.iter().chain(&written).map(|p| &p[1]).collect();
+    assert_eq!(traces.len(), 1, "one trace");
+    let spans: BTreeSet<&String> = read.iter().chain(&written).map(|p| &p[2]).collect();
+    assert_eq!(spans.len(), 1 + 5, "the request, and each message");
 }
