@@ -6,6 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use schemas::{Record, topics};
+
 use crate::{
     consumer::Offsets,
     delivery::{CommitSet, Delivery, DeliveryError},
@@ -19,6 +21,7 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct AtLeastOnce {
     kafka: Kafka,
     client_id: String,
+    dead_letters: String,
     producer: Producer,
     offsets: Offsets,
 }
@@ -32,9 +35,26 @@ impl AtLeastOnce {
         Ok(Self {
             kafka: kafka.clone(),
             client_id: client_id.to_owned(),
+            dead_letters: topics::dead_letters(client_id),
             producer: Producer::new(kafka, client_id, MESSAGE_TIMEOUT)?,
             offsets,
         })
+    }
+
+    /// Keeps the dead letters among `outputs`, where the cluster has an archive for them.
+    async fn archive(&self, outputs: &[Output]) -> Result<(), String> {
+        let Some(archive) = self.kafka.archive() else {
+            return Ok(());
+        };
+        let letters: Vec<Record> = outputs
+            .iter()
+            .filter(|output| output.record.topic == self.dead_letters)
+            .map(Output::whole)
+            .collect();
+        if letters.is_empty() {
+            return Ok(());
+        }
+        archive.keep(letters).await
     }
 
     /// Sends every output of the set; those that were acknowledged leave it.
@@ -50,16 +70,22 @@ impl AtLeastOnce {
         if outputs.is_empty() {
             return Ok(());
         }
+        if let Err(detail) = self.archive(&outputs).await {
+            put_back(set, outputs.into_iter().zip(homes));
+            return Err(detail);
+        }
         let results = self.producer.send(&mut outputs).await;
         let mut failure = None;
-        for ((output, home), result) in outputs.into_iter().zip(homes).zip(results) {
-            if let Err(code) = result {
-                failure.get_or_insert_with(|| failed(&output, code));
-                if let Some(part) = set.parts.get_mut(home) {
-                    part.outputs.push(vec![output]);
-                }
-            }
-        }
+        let refused = outputs
+            .into_iter()
+            .zip(homes)
+            .zip(results)
+            .filter_map(|(sent, result)| {
+                let code = result.err()?;
+                failure.get_or_insert_with(|| failed(&sent.0, code));
+                Some(sent)
+            });
+        put_back(set, refused);
         let Some(failure) = failure else {
             return Ok(());
         };
@@ -71,6 +97,15 @@ impl AtLeastOnce {
             }
         }
         Err(failure)
+    }
+}
+
+/// Returns outputs to the parts they came from.
+fn put_back(set: &mut CommitSet, outputs: impl Iterator<Item = (Output, usize)>) {
+    for (output, home) in outputs {
+        if let Some(part) = set.parts.get_mut(home) {
+            part.outputs.push(vec![output]);
+        }
     }
 }
 

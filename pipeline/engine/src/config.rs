@@ -4,7 +4,7 @@
 use std::{collections::HashMap, path::PathBuf};
 
 use config::{Config, Environment, File, FileFormat, Value};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 
 /// Where settings come from.
 #[derive(Debug, Clone)]
@@ -26,16 +26,15 @@ pub struct Layers {
 #[error("configuration: {0}")]
 pub struct ConfigError(#[from] config::ConfigError);
 
-/// Reads all layers into one value.
+/// Reads all layers into one value; a key that no layer sets has the default of its type.
 ///
 /// # Errors
 /// A file that can't be parsed, a value of the wrong type, a key that does not exist.
-pub fn load<T: Serialize + DeserializeOwned + Default>(layers: &Layers) -> Result<T, ConfigError> {
+pub fn load<T: DeserializeOwned>(layers: &Layers) -> Result<T, ConfigError> {
     let file = layers
         .directory
         .join(format!("{}.toml", layers.environment));
     let mut builder = Config::builder()
-        .add_source(Config::try_from(&T::default())?)
         .add_source(File::from(file).format(FileFormat::Toml).required(false))
         .add_source(environment(layers));
     for (name, key) in layers.plain_names {
@@ -76,27 +75,19 @@ mod tests {
     use super::*;
     use serde::Deserialize;
 
-    #[derive(Debug, Serialize, Deserialize, PartialEq)]
+    #[derive(Debug, Default, Deserialize, PartialEq)]
     #[serde(default, deny_unknown_fields)]
     struct Settings {
         api: Api,
     }
 
-    #[derive(Debug, Serialize, Deserialize, PartialEq)]
+    #[derive(Debug, Deserialize, PartialEq)]
     #[serde(default, deny_unknown_fields)]
     struct Api {
         port: u16,
         debug: bool,
         name: String,
         origins: Vec<String>,
-    }
-
-    impl Default for Settings {
-        fn default() -> Self {
-            Self {
-                api: Api::default(),
-            }
-        }
     }
 
     impl Default for Api {

@@ -1,10 +1,10 @@
 //! How to reach a Kafka cluster, and the client settings that the guarantees of this crate rest on.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use rdkafka::ClientConfig;
 
-use crate::embedded::Meter;
+use crate::{archive::Archive, embedded::Meter};
 
 /// A Kafka cluster: where it is and how to talk to it.
 #[derive(Clone)]
@@ -12,6 +12,7 @@ pub struct Kafka {
     bootstrap: String,
     settings: BTreeMap<String, String>,
     meter: Option<Meter>,
+    archive: Option<Arc<dyn Archive>>,
 }
 
 impl std::fmt::Debug for Kafka {
@@ -33,12 +34,24 @@ impl Kafka {
             bootstrap: bootstrap.into(),
             settings,
             meter: None,
+            archive: None,
         }
     }
 
     pub(crate) fn with_meter(mut self, meter: Meter) -> Self {
         self.meter = Some(meter);
         self
+    }
+
+    /// The same cluster, whose stages keep their dead letters in `archive` too.
+    #[must_use]
+    pub fn with_archive(mut self, archive: Arc<dyn Archive>) -> Self {
+        self.archive = Some(archive);
+        self
+    }
+
+    pub(crate) const fn archive(&self) -> Option<&Arc<dyn Archive>> {
+        self.archive.as_ref()
     }
 
     /// Addresses of the brokers, as `host:port,host:port`.

@@ -1,6 +1,7 @@
 //! The machinery of the pipeline, true of any message.
 #![warn(missing_docs)]
 
+pub mod archive;
 mod at_least_once;
 pub mod clock;
 pub mod config;
@@ -21,8 +22,9 @@ pub mod stage;
 pub mod tail;
 pub mod telemetry;
 
-pub use consumer::ConsumerError;
+pub use archive::Archive;
 pub use clock::{Clock, SharedClock, SystemClock};
+pub use consumer::ConsumerError;
 pub use embedded::{EmbeddedBroker, EmbeddedTopic};
 pub use gate::{Gate, GateState, GateWatch};
 pub use kafka::Kafka;

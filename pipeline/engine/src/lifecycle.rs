@@ -46,7 +46,12 @@ impl Shutdown {
     ///
     /// # Errors
     /// When the handlers can't be installed.
-    pub fn begin_on_signal(&self, readiness: Readiness, grace: Duration, deadline: Duration) -> std::io::Result<()> {
+    pub fn begin_on_signal(
+        &self,
+        readiness: Readiness,
+        grace: Duration,
+        deadline: Duration,
+    ) -> std::io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let shutdown = self.clone();
@@ -64,7 +69,10 @@ impl Shutdown {
                 _ = interrupt.recv() => EXIT_SECOND_SIGNAL,
                 () = drain => EXIT_DRAIN_DEADLINE,
             };
-            tracing::error!(code, "ended before everything was drained; what was not committed will be redone");
+            tracing::error!(
+                code,
+                "ended before everything was drained; what was not committed will be redone"
+            );
             std::process::exit(code);
         });
         Ok(())

@@ -20,6 +20,7 @@ use schemas::Record;
 use tokio::sync::oneshot;
 
 use crate::{
+    consumer::fetched::readable,
     embedded::meter::{Full, Meter, Ticket},
     kafka::Kafka,
 };
@@ -58,6 +59,17 @@ impl Output {
     /// Gives reserved room back.
     pub(crate) fn release(&mut self) {
         self.ticket = None;
+    }
+
+    /// The record with all its headers; a null value becomes an empty one.
+    pub(crate) fn whole(&self) -> Record {
+        let raw = self.raw_headers.as_ref().map(|raw| readable(raw).0);
+        let mut headers = raw.unwrap_or_default();
+        headers.extend(self.record.headers.iter().cloned());
+        Record {
+            headers,
+            ..self.record.clone()
+        }
     }
 
     fn headers(&self) -> OwnedHeaders {

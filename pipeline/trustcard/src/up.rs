@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,6 +15,8 @@ use engine::{
 use schemas::topics;
 use serde_json::json;
 
+use dead_letters::DeadLetterRows;
+
 use crate::{
     cli::UpArgs,
     parts::Parts,
@@ -21,6 +24,7 @@ use crate::{
     settings::Settings,
 };
 
+mod dead_letters;
 mod republish;
 #[cfg(feature = "sample-site")]
 mod site;
@@ -90,7 +94,10 @@ impl Up {
 
         let broker = EmbeddedBroker::start(&embedded_topics(settings.embedded.partitions))
             .context("the embedded broker can't be started")?;
-        let parts = Parts::open(settings, broker.kafka().clone(), &args.data_dir)?;
+        let mut parts = Parts::open(settings, broker.kafka().clone(), &args.data_dir)?;
+        parts.kafka = parts
+            .kafka
+            .with_archive(Arc::new(DeadLetterRows(parts.store.clone())));
         let (shutdown, mut tasks) = (Shutdown::new(), Tasks::new());
         parts.end_on_signal(&shutdown)?;
         let unfinished = republish::unfinished(&parts.store).await?;

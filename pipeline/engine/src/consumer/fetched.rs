@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Headers, Message as _, OwnedHeaders};
 use schemas::Header;
 
 use crate::ledger::TopicPartition;
@@ -51,9 +51,11 @@ impl Fetched {
 /// The headers of a message, and whether they say all there is: a null value becomes an empty one, and a header whose name
 /// is not UTF-8 is left out.
 pub(crate) fn headers(message: &BorrowedMessage<'_>) -> (Vec<Header>, bool) {
-    let Some(native) = message.headers() else {
-        return (Vec::new(), true);
-    };
+    message.headers().map_or((Vec::new(), true), readable)
+}
+
+/// [`headers`] of the client's own list.
+pub(crate) fn readable(native: &impl Headers) -> (Vec<Header>, bool) {
     let mut exact = true;
     let mut headers = Vec::with_capacity(native.count());
     for index in 0..native.count() {

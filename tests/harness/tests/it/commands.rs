@@ -3,6 +3,7 @@
 use std::process::{Output, Stdio};
 
 use serde_json::Value;
+use store::{Operations, SqliteStore, StorePolicy};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use trustcard_tests::{
     process::{Up, command},
@@ -176,6 +177,16 @@ async fn what_cannot_be_read_becomes_a_dead_letter_on_the_topic_and_a_row() {
         );
         assert!(letter.contains("dl-code=missing_header"), "{letter}");
     }
+
+    let store =
+        SqliteStore::open(&data.path().join("trustcard.db"), StorePolicy::default()).unwrap();
+    let rows = store.dead_letters("scrape", 10).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(
+        (rows[0].key.as_deref(), rows[0].value.as_deref()),
+        (Some(&b"bad"[..]), Some(&b"not json"[..]))
+    );
+    assert_eq!(rows[0].headers[0], ("x".to_owned(), b"y".to_vec()));
 
     // Its neighbours are not held up.
     let ids = up.submit(&["loadafter".to_owned()]).await;
