@@ -11,4 +11,6 @@ say "Building TrustCard and its tests"
 cargo build --workspace --all-targets --locked
 pull_models "${CARGO_TARGET_DIR:-target}/debug/trustcard" || true # the tests run with those components off
 say "Testing"
+# More threads than processors: most tests wait for a broker, a server or a process of their own.
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-8}"
 cargo test --workspace --locked

@@ -14,9 +14,6 @@ pub const RESULTS: &str = "trustcard.results";
 /// The newest result of each post, compacted. Key: post id.
 pub const RESULTS_LATEST: &str = "trustcard.results.latest";
 
-/// Topics on which no record may be lost before its consumers have read it.
-pub const INTERNAL: [&str; 3] = [SUBMISSIONS, POSTS, DETECTIONS];
-
 /// The stages that consume, and so own a dead-letter topic.
 pub const STAGES: [&str; 4] = ["record", "scrape", "detect", "score"];
 

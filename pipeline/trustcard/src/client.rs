@@ -44,16 +44,11 @@ pub struct Rejected {
     pub index: usize,
     /// The URL as sent.
     pub url: String,
-    /// Why: `error` (code), `message`, `retryable`.
+    /// Why: its code and a message.
     pub error: Value,
-}
-
-impl Rejected {
     /// Whether the same URL may be accepted later.
-    #[must_use]
-    pub fn retryable(&self) -> bool {
-        self.error["retryable"].as_bool().unwrap_or(false)
-    }
+    #[serde(default)]
+    pub retryable: bool,
 }
 
 /// An accepted URL.

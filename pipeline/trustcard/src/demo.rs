@@ -1,8 +1,9 @@
 //! `trustcard demo`: the sample posts, through every topic and stage, and a table of what came out.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result};
+use engine::lifecycle::Readiness;
 use sample_site::{Expect, SamplePost};
 use serde_json::{Value, json};
 
@@ -13,6 +14,9 @@ use crate::{
     show::{numbers, reasons, score, table, text},
     up::Up,
 };
+
+/// How long the parts may take until all of them are ready.
+const START_DEADLINE: Duration = Duration::from_secs(60);
 
 /// A post of the demo and what came out.
 struct Row {
@@ -50,8 +54,9 @@ pub async fn run(args: DemoArgs, settings: Settings) -> Result<bool> {
         no_ml: args.no_ml,
         data_dir: data_dir.clone(),
     };
-    let up = Up::start(&up_args, settings, args.posts.as_deref()).await?;
-    let rows = analyse(&up).await;
+    let mut up = Up::start(&up_args, settings, args.posts.as_deref()).await?;
+    let work = analyse(up.api_url(), up.sample_posts(), up.readiness());
+    let rows = up.unless_it_breaks(work).await;
     let rows = match rows {
         Ok(rows) => rows,
         Err(error) => {
@@ -59,7 +64,7 @@ pub async fn run(args: DemoArgs, settings: Settings) -> Result<bool> {
             return Err(error);
         }
     };
-    let good = rows.iter().all(Row::as_expected);
+    let good = rows.len() == up.sample_posts().len() && rows.iter().all(Row::as_expected);
     if args.json {
         println!(
             "{}",
@@ -95,12 +100,14 @@ fn fresh_folder(data_dir: &Path) -> Result<std::path::PathBuf> {
     Ok(folder)
 }
 
-async fn analyse(up: &Up) -> Result<Vec<Row>> {
-    let posts = up.sample_posts();
-    let api = Api::new(&up.api_url())?;
-    up.wait_until_ready().await?;
+async fn analyse(api: String, posts: Vec<SamplePost>, readiness: Readiness) -> Result<Vec<Row>> {
+    let api = Api::new(&api)?;
+    wait_until_ready(&readiness).await?;
     let urls: Vec<String> = posts.iter().map(|post| post.url.clone()).collect();
     let sent = submit::send(&api, &urls).await?;
+    for refused in &sent.rejected {
+        tracing::error!(url = refused.url, why = %refused.error, "a sample post was refused");
+    }
     submit::wait(&api, &sent.batches).await?;
     let mut rows = Vec::with_capacity(posts.len());
     for item in &sent.items {
@@ -118,6 +125,18 @@ async fn analyse(up: &Up) -> Result<Vec<Row>> {
         });
     }
     Ok(rows)
+}
+
+/// Waits until every part is ready.
+async fn wait_until_ready(readiness: &Readiness) -> Result<()> {
+    let ready = async {
+        while !readiness.missing().is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(START_DEADLINE, ready)
+        .await
+        .map_err(|_| anyhow::anyhow!("not ready after a minute: {:?}", readiness.missing()))
 }
 
 /// The value below which `share` of the sorted `values` lie (nearest rank).

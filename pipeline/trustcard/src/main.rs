@@ -40,7 +40,8 @@ fn start(cli: cli::Cli) -> Result<bool> {
     }
     // Everything that makes requests, the sender of traces included, uses this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let telemetry = engine::telemetry::init(&settings.telemetry, cli.command.name())?;
+    let telemetry = engine::telemetry::init(&settings.telemetry, cli.command.name())
+        .map_err(|error| exit::Failure::Configuration(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

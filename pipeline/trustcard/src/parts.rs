@@ -7,7 +7,7 @@ use engine::{
     EngineMetrics, Kafka, SharedClock, SystemClock,
     lifecycle::{Readiness, Shutdown},
 };
-use prometheus::Registry;
+use prometheus::{Registry, process_collector::ProcessCollector};
 use store::{BlobStore, SqliteStore};
 
 use crate::settings::Settings;
@@ -54,6 +54,7 @@ impl Parts {
         let blobs = BlobStore::local(&data_dir.join("media"))
             .with_context(|| format!("the media folder in {shown} can't be opened"))?;
         let registry = Registry::new();
+        registry.register(Box::new(ProcessCollector::for_self()))?;
         let engine_metrics = EngineMetrics::new(&registry)?;
         Ok(Self {
             settings: Arc::new(settings),

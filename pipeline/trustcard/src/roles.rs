@@ -50,7 +50,8 @@ pub async fn run(role: Role, args: RoleArgs, settings: Settings) -> Result<()> {
     parts.end_on_signal(&shutdown)?;
     let mut tasks = Tasks::new();
     if role == Role::Api {
-        api::start(&parts, &shutdown, &mut tasks).await?;
+        let listener = api::bind(&parts.settings.api).await?;
+        api::start(listener, &parts, &shutdown, &mut tasks)?;
     } else {
         start_stage(role, &parts, &shutdown, &mut tasks).await?;
         serve_ops(&parts, &shutdown, &mut tasks).await?;

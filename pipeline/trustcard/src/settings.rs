@@ -195,15 +195,44 @@ pub fn load() -> Result<Settings> {
     };
     let settings: Settings =
         engine::config::load(&layers).map_err(|error| Failure::Configuration(error.to_string()))?;
-    settings
-        .scrape
-        .validate()
-        .map_err(|error| Failure::Configuration(error.to_string()))?;
-    settings
-        .scoring
-        .validate()
-        .map_err(|error| Failure::Configuration(format!("scoring: {error}")))?;
-    Ok(settings)
+    let problems = settings.problems();
+    if problems.is_empty() {
+        return Ok(settings);
+    }
+    Err(Failure::Configuration(format!(
+        "the configuration is wrong:\n  {}",
+        problems.join("\n  ")
+    ))
+    .into())
+}
+
+impl Settings {
+    /// Everything that is wrong with it, each naming its key.
+    fn problems(&self) -> Vec<String> {
+        let stages = &self.stages;
+        let runners = [
+            ("record", &stages.record),
+            ("scrape", &stages.scrape),
+            ("detect", &stages.detect),
+            ("score", &stages.score),
+        ];
+        let mut problems: Vec<String> = runners
+            .iter()
+            .filter_map(|(stage, runner)| Some(format!("stages.{stage}: {}", runner.problem()?)))
+            .collect();
+        problems.extend(self.scrape.validate().err().map(|error| error.to_string()));
+        problems.extend(
+            self.scoring
+                .validate()
+                .err()
+                .map(|error| format!("scoring: {error}")),
+        );
+        problems.extend(self.telemetry.problem());
+        if self.embedded.partitions == 0 {
+            problems.push("embedded.partitions must be at least 1".to_owned());
+        }
+        problems
+    }
 }
 
 /// `trustcard check-config`: prints what is in effect as TOML; secrets are never written by their own types.

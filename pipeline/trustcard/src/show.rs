@@ -50,7 +50,13 @@ pub fn reasons(result: &Value, most: usize) -> String {
             result["error"]["message"].as_str().unwrap_or_default()
         );
     }
-    let adjustments = result["trust_score_breakdown"]["adjustments"].as_array();
+    // A whole result has every adjustment, an entry of a listing the strongest ones.
+    let adjustments = result["trust_score_breakdown"]["adjustments"]
+        .as_array()
+        .or_else(|| result["reasons"].as_array());
+    if adjustments.is_none() {
+        return "-".to_owned();
+    }
     let mut strongest: Vec<(f64, &str)> = adjustments
         .into_iter()
         .flatten()

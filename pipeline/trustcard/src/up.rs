@@ -1,16 +1,16 @@
 //! `trustcard up`: every role in one process on embedded parts, over the same topics and the same code.
 
 use std::{
+    fs::File,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use anyhow::{Context, Result};
 use engine::{
     embedded::{EmbeddedBroker, EmbeddedTopic},
-    lifecycle::Shutdown,
+    lifecycle::{Readiness, Shutdown},
 };
 use schemas::topics;
 use serde_json::json;
@@ -19,6 +19,7 @@ use dead_letters::DeadLetterRows;
 
 use crate::{
     cli::UpArgs,
+    exit::Failure,
     parts::Parts,
     roles::{self, Role, Tasks},
     settings::Settings,
@@ -29,9 +30,6 @@ mod republish;
 #[cfg(feature = "sample-site")]
 mod site;
 
-/// How long the parts may take until all of them are ready.
-const START_DEADLINE: Duration = Duration::from_secs(60);
-
 /// A running `up`.
 pub struct Up {
     parts: Parts,
@@ -41,6 +39,8 @@ pub struct Up {
     tasks: Tasks,
     /// The inference runtime; `None` with models off.
     runtime: Option<String>,
+    /// Held as long as this runs.
+    _lock: File,
     #[cfg(feature = "sample-site")]
     site: Option<site::Site>,
 }
@@ -79,6 +79,8 @@ impl Up {
         mut settings: Settings,
         posts: Option<&Path>,
     ) -> Result<Self> {
+        let lock = lock(&args.data_dir)?;
+        let listener = roles::api::bind(&settings.api).await?;
         settings.detect.models_enabled &= !args.no_ml;
         #[cfg(feature = "sample-site")]
         let site = if args.sample_site {
@@ -106,7 +108,7 @@ impl Up {
         }
         let runtime = roles::start_detect(&parts, &shutdown, &mut tasks).await?;
         republish::start(unfinished, &parts, &shutdown, &mut tasks)?;
-        let api = roles::api::start(&parts, &shutdown, &mut tasks).await?;
+        let api = roles::api::start(listener, &parts, &shutdown, &mut tasks)?;
         let up = Self {
             parts,
             broker,
@@ -114,6 +116,7 @@ impl Up {
             shutdown,
             tasks,
             runtime,
+            _lock: lock,
             #[cfg(feature = "sample-site")]
             site,
         };
@@ -139,6 +142,9 @@ impl Up {
         );
         println!("data     {}", args.data_dir.display());
         println!("models   {}", self.models_line());
+        println!(
+            "Stages of other processes on this broker would escape its meter: scale out on a real Kafka."
+        );
         println!(
             "Results and dead letters are rolling windows on their topics; every result is a row: `trustcard results`."
         );
@@ -183,24 +189,29 @@ impl Up {
             .unwrap_or_default()
     }
 
-    /// Waits until every part is ready.
+    /// Whether every part is ready.
+    #[cfg(feature = "sample-site")]
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        self.parts.readiness.clone()
+    }
+
+    /// Does `work`, unless a part breaks before it is done.
     ///
     /// # Errors
-    /// When one is not within a minute.
-    pub async fn wait_until_ready(&self) -> Result<()> {
-        let ready = async {
-            while !self.parts.readiness.missing().is_empty() {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+    /// Those of the work, or that of the part.
+    #[cfg(feature = "sample-site")]
+    pub async fn unless_it_breaks<T>(
+        &mut self,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        tokio::select! {
+            done = work => done,
+            Some(ended) = self.tasks.join_next() => {
+                ended.context("a part of the process panicked")??;
+                anyhow::bail!("interrupted")
             }
-        };
-        tokio::time::timeout(START_DEADLINE, ready)
-            .await
-            .map_err(|_| {
-                anyhow::anyhow!(
-                    "not ready after a minute: {:?}",
-                    self.parts.readiness.missing()
-                )
-            })
+        }
     }
 
     /// Runs until a signal, or until a part breaks.
@@ -220,6 +231,21 @@ impl Up {
         self.shutdown.begin();
         roles::finish(self.tasks, &self.shutdown).await
     }
+}
+
+/// Takes the data folder for this process: two brokers that publish the same submissions again would do all work twice.
+fn lock(data_dir: &Path) -> Result<File> {
+    std::fs::create_dir_all(data_dir)
+        .with_context(|| format!("the data folder {} can't be made", data_dir.display()))?;
+    let path = data_dir.join("up.lock");
+    let file = File::create(&path).with_context(|| format!("{} can't be made", path.display()))?;
+    file.try_lock().map_err(|error| {
+        let shown = data_dir.display();
+        Failure::Configuration(format!(
+            "another `trustcard up` runs on the data folder {shown} ({error}); end it or choose another --data-dir"
+        ))
+    })?;
+    Ok(file)
 }
 
 /// Every topic, and the groups that must have read a record before it may be forgotten. Results and dead letters have none:

@@ -72,7 +72,7 @@ pub async fn send(api: &Api, urls: &[String]) -> Result<Sent> {
                 }
             };
             let (again, refused): (Vec<_>, Vec<_>) =
-                answer.rejected.into_iter().partition(Rejected::retryable);
+                answer.rejected.into_iter().partition(|item| item.retryable);
             if answer.accepted > 0 {
                 sent.batches
                     .push((answer.batch_id, u64::from(answer.accepted)));
@@ -81,18 +81,19 @@ pub async fn send(api: &Api, urls: &[String]) -> Result<Sent> {
             sent.duplicates += u64::from(answer.duplicates);
             sent.items.extend(answer.items);
             bar.inc((rest.len() - again.len()) as u64);
-            let place = |index: usize| rest.get(index).map_or(0, |(place, _)| *place);
-            sent.rejected
-                .extend(refused.into_iter().map(|item| Rejected {
-                    index: number * PER_REQUEST + place(item.index),
+            // The answer cuts long URLs; what was sent is known here.
+            let sent_as = |item: &Rejected| rest.get(item.index).cloned().unwrap_or_default();
+            sent.rejected.extend(refused.into_iter().map(|item| {
+                let (place, url) = sent_as(&item);
+                Rejected {
+                    index: number * PER_REQUEST + place,
+                    url,
                     ..item
-                }));
-            let waits = !again.is_empty();
-            rest = again
-                .into_iter()
-                .map(|item| (place(item.index), item.url))
-                .collect();
-            if waits {
+                }
+            }));
+            rest = again.iter().map(sent_as).collect();
+            if !rest.is_empty() {
+                bar.set_message("waiting for room");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
@@ -112,9 +113,10 @@ pub async fn wait(api: &Api, batches: &[(Uuid, u64)]) -> Result<()> {
     for (batch_id, items) in batches {
         loop {
             let progress = api.batch(*batch_id).await?;
-            let ended = progress.as_ref().map_or(0, super::BatchProgress::ended);
-            bar.set_position(before + ended);
-            if progress.is_some_and(|progress| ended >= progress.total) {
+            let progress = progress
+                .with_context(|| format!("the API does not know batch {batch_id} any more"))?;
+            bar.set_position(before + progress.ended());
+            if progress.ended() >= progress.total {
                 break;
             }
             tokio::time::sleep(POLL).await;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use engine::{lifecycle::Shutdown, publisher::Publisher};
-use ingest_api::{AppState, serve};
+use ingest_api::{ApiConfig, AppState, serve};
 use tokio::net::TcpListener;
 
 use super::{Tasks, heartbeat};
@@ -13,23 +13,32 @@ use crate::{
     parts::{ACK_TIMEOUT, MAX_WAITING, Parts},
 };
 
-/// Starts the API; the address it listens on.
+/// Takes the API's address.
 ///
 /// # Errors
-/// When the port is taken, the configuration forbids it, or a part can't be made.
-pub async fn start(parts: &Parts, shutdown: &Shutdown, tasks: &mut Tasks) -> Result<SocketAddr> {
-    let config = parts.settings.api.clone();
-    let address = (config.host.clone(), config.port);
-    let listener = TcpListener::bind((address.0.as_str(), address.1))
-        .await
-        .map_err(|error| {
-            let (host, port) = &address;
-            Failure::Configuration(format!(
-                "{host}:{port} can't be listened on ({error}); choose API_HOST and API_PORT"
-            ))
-        })?;
+/// [`Failure::Configuration`] when it is taken or not this machine's.
+pub async fn bind(config: &ApiConfig) -> Result<TcpListener> {
+    let (host, port) = (config.host.as_str(), config.port);
+    let listener = TcpListener::bind((host, port)).await.map_err(|error| {
+        Failure::Configuration(format!(
+            "{host}:{port} can't be listened on ({error}); choose API_HOST and API_PORT"
+        ))
+    })?;
+    Ok(listener)
+}
+
+/// Starts the API on its listener; the address it listens on.
+///
+/// # Errors
+/// When a part can't be made.
+pub fn start(
+    listener: TcpListener,
+    parts: &Parts,
+    shutdown: &Shutdown,
+    tasks: &mut Tasks,
+) -> Result<SocketAddr> {
     let state = AppState::new(ingest_api::Parts {
-        config,
+        config: parts.settings.api.clone(),
         store: parts.store.clone(),
         policy: parts.settings.store.clone(),
         publisher: Publisher::new(&parts.kafka, "trustcard-api", ACK_TIMEOUT, MAX_WAITING)

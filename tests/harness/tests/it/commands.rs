@@ -217,6 +217,20 @@ async fn every_failure_has_its_documented_exit_code_and_says_what_to_do() {
     assert_eq!(config.status.code(), Some(78));
     assert!(String::from_utf8_lossy(&config.stderr).contains("max_pixels"));
 
+    let mut two = command(&["check-config"]);
+    let two = two
+        .env("TRUSTCARD__STAGES__SCRAPE__CONCURRENCY", "0")
+        .env("LOG_LEVEL", "LOUD")
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(two.status.code(), Some(78));
+    let told = String::from_utf8_lossy(&two.stderr).into_owned();
+    assert!(
+        told.contains("stages.scrape: concurrency") && told.contains("LOUD"),
+        "all faults at once: {told}"
+    );
+
     let mut models = command(&["up", "--sample-site", "--data-dir", folder]);
     let models = models
         .env("TRUSTCARD__DETECT__MODELS_DIR", folder)
@@ -233,6 +247,68 @@ async fn every_failure_has_its_documented_exit_code_and_says_what_to_do() {
     assert!(String::from_utf8_lossy(&models.stderr).contains("trustcard models pull"));
 
     assert_eq!(run(&["nonsense"]).await.status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn a_second_up_on_the_same_folder_is_refused_and_the_first_goes_on() {
+    let data = tempfile::tempdir().unwrap();
+    let up = Up::start(data.path(), &["--sample-site", "--no-ml"], &[]).await;
+    let second = run(&[
+        "up",
+        "--sample-site",
+        "--no-ml",
+        "--data-dir",
+        data.path().to_str().unwrap(),
+    ])
+    .await;
+    assert_eq!(second.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("another `trustcard up`"));
+    let ids = up.submit(&["loadfirst".to_owned()]).await;
+    assert_eq!(up.ended_analysis(&ids[0]).await["status"], "completed");
+}
+
+#[tokio::test]
+async fn the_demo_shows_somebodys_own_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let posts = folder.path().join("posts");
+    std::fs::create_dir_all(posts.join("walk")).unwrap();
+    let picture = include_bytes!("../../../../consumers/detect/tests/fixtures/baseline.jpg");
+    for name in ["one.jpg", "walk/1.jpg", "walk/2.jpg"] {
+        std::fs::write(posts.join(name), picture).unwrap();
+    }
+    std::fs::write(
+        posts.join("one.txt"),
+        "Read https://www.infowars.com/story before it is gone!!!",
+    )
+    .unwrap();
+    let (posts, data) = (posts.to_str().unwrap(), folder.path().to_str().unwrap());
+    let output = run(&[
+        "demo",
+        "--exit",
+        "--json",
+        "--no-ml",
+        "--posts",
+        posts,
+        "--data-dir",
+        data,
+    ])
+    .await;
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(output.status.success());
+    let results = document["posts"].as_array().unwrap();
+    assert_eq!(results.len(), 2, "{document}");
+    let one = results
+        .iter()
+        .find(|post| post["title"] == "one.jpg")
+        .unwrap();
+    assert!(
+        one["result"]["trust_score"].as_f64().unwrap() < 80.0,
+        "{one}"
+    );
+    assert_eq!(
+        results.iter().find(|post| post["title"] == "walk").unwrap()["result"]["post_info"]["image_count"],
+        2
+    );
 }
 
 #[tokio::test]
