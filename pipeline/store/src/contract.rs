@@ -64,6 +64,7 @@ macro_rules! contract_tests {
             intake::a_batch_item_has_no_row_before_it_is_projected,
             intake::a_retracted_single_was_never_there,
             intake::retracting_does_not_hurt_what_others_submitted,
+            intake::a_retracted_submission_gives_its_claim_back,
             intake::retracted_items_leave_their_batch,
             intake::accepting_again_changes_nothing,
             listing::pages_hold_everything_once_newest_first,

@@ -37,8 +37,6 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 pub mod rank {
     /// A submission was accepted.
     pub const PENDING: i64 = 1;
-    /// Progress `p` percent ranks `p * 8`, between pending and terminal.
-    pub const PER_PERCENT: i64 = 8;
     /// The terminal result.
     pub const TERMINAL: i64 = 900;
     /// A deletion at `now_ms`.
@@ -97,8 +95,8 @@ pub trait Intake: Send + Sync {
         now: Timestamp,
     ) -> Result<()>;
 
-    /// Takes back what the broker did not acknowledge: as if never accepted, for items of a batch and for singles. A batch
-    /// that is left without items is gone.
+    /// Takes back what the broker did not acknowledge: as if never accepted, for items of a batch and for singles. A claim
+    /// under its id is given back. A batch that is left without items is gone.
     async fn retract(&self, submissions: &[Submission]) -> Result<()>;
 }
 

@@ -70,6 +70,32 @@ pub(crate) async fn retracting_does_not_hurt_what_others_submitted(store: Shared
     );
 }
 
+pub(crate) async fn a_retracted_submission_gives_its_claim_back(store: Shared) {
+    let (held, other, next) = (
+        single("a", 0, "1"),
+        single("a", 1, "2"),
+        single("a", 2, "3"),
+    );
+    let (_, items) = accepted(&store, "b", &["b"], 0).await;
+    store
+        .accept(std::slice::from_ref(&held), None, at(0))
+        .await
+        .unwrap();
+    // The broker had the records after all.
+    assert_eq!(claim(&store, &held, 1).await, Claim::Own);
+    assert_eq!(claim(&store, &items[0], 1).await, Claim::Own);
+    store.retract(&[other]).await.unwrap();
+    assert_eq!(
+        claim(&store, &next, 2).await,
+        Claim::Other,
+        "the claim of another submission stands"
+    );
+    store.retract(&[held]).await.unwrap();
+    assert_eq!(claim(&store, &next, 3).await, Claim::Own);
+    store.retract(&items).await.unwrap();
+    assert_eq!(claim(&store, &single("b", 2, "1"), 3).await, Claim::Own);
+}
+
 pub(crate) async fn retracted_items_leave_their_batch(store: Shared) {
     let posts: Vec<String> = (0..1_500).map(|n| format!("p{n}")).collect();
     let posts: Vec<&str> = posts.iter().map(String::as_str).collect();

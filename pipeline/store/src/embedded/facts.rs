@@ -94,8 +94,17 @@ impl Facts {
         }
     }
 
-    /// Takes back a submission. `others` are the earliest and the newest start among submissions still kept of this analysis.
-    pub(super) fn retracted(&mut self, run_started_ms: i64, others: Option<(i64, i64)>) {
+    /// Takes back the submission of `event_id`. `others` are the earliest and the newest start among submissions still kept of
+    /// this analysis.
+    pub(super) fn retracted(
+        &mut self,
+        event_id: &str,
+        run_started_ms: i64,
+        others: Option<(i64, i64)>,
+    ) {
+        // Its record may have come through all the same and been claimed. Nothing publishes it again after a restart, so its
+        // claim must not keep others waiting.
+        self.claim = self.claim.take().filter(|held| held.event_id != event_id);
         if self.pending_ms == Some(run_started_ms) {
             self.pending_ms = others.map(|(_, newest)| newest);
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
-use schemas::Submission;
+use schemas::{Event, Submission};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -150,7 +150,11 @@ fn retract_pending(
     let id = submission.analysis_id;
     let others = outbox::earliest_and_newest(connection, id)?;
     let mut kept = Kept::load(connection, id, i64::MIN)?;
-    kept.facts.retracted(submission.run.started_ms, others);
+    kept.facts.retracted(
+        &submission.id().to_string(),
+        submission.run.started_ms,
+        others,
+    );
     kept.save(connection, id, policy, i64::MIN)
 }
 
