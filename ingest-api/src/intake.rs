@@ -1,8 +1,10 @@
 //! The one way in: URL, post, analysis, submission; room at the broker, row, publish, and back out of what the broker did not
 //! acknowledge. Both endpoints take it.
 
+use engine::publisher::Reserved;
+use futures::future::join_all;
 use jiff::Timestamp;
-use schemas::{PostRef, Record, Run, Submission, events::submission::Origin, identity, topics};
+use schemas::{PostRef, Run, Submission, events::submission::Origin, identity, topics};
 use store::NewBatch;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -31,11 +33,12 @@ pub fn submission(
     }
 }
 
-/// Accepts submissions and says of each, in order, whether the broker acknowledged it. What it did not acknowledge leaves no
-/// trace. Goes on to its end even if the caller hangs up, so that no row is left behind without its record.
+/// Accepts the submissions the broker has room for and says of each of all, in order, whether the broker acknowledged it. What
+/// it did not acknowledge leaves no trace; what it had no room for counts among the refused URLs of `batch`. Goes on to its
+/// end even if the caller hangs up, so that no row is left behind without its record.
 ///
 /// # Errors
-/// 503 when there is no room at the broker or it acknowledged nothing; 500 when the store did not take them. Nothing is
+/// 503 when there is room for none at the broker or it acknowledged none; 500 when the store did not take them. Nothing is
 /// accepted then.
 pub async fn accept(
     state: &AppState,
@@ -44,7 +47,7 @@ pub async fn accept(
     now: Timestamp,
 ) -> Result<Vec<bool>, ApiError> {
     let state = state.clone();
-    let work = async move { accept_all(&state, &submissions, batch.as_ref(), now).await };
+    let work = async move { accept_all(&state, submissions, batch, now).await };
     tokio::spawn(work.in_current_span())
         .await
         .unwrap_or_else(|error| {
@@ -55,41 +58,46 @@ pub async fn accept(
 
 async fn accept_all(
     state: &AppState,
-    submissions: &[Submission],
-    batch: Option<&NewBatch>,
+    submissions: Vec<Submission>,
+    batch: Option<NewBatch>,
     now: Timestamp,
 ) -> Result<Vec<bool>, ApiError> {
-    let records = submissions
-        .iter()
-        .map(|submission| schemas::encode(topics::SUBMISSIONS, submission))
-        .collect::<Result<Vec<Record>, _>>()
-        .map_err(|error| {
-            tracing::error!(%error, "a submission can't be written");
-            ApiError::internal()
-        })?;
-    let reserved = state.publisher.reserve(records).map_err(|error| {
-        tracing::warn!(%error, "submissions refused");
-        ApiError::broker_unavailable()
-    })?;
+    let mut acknowledged = vec![false; submissions.len()];
+    let Roomy {
+        places,
+        submissions,
+        reserved,
+    } = Roomy::of(state, submissions)?;
+    let without_room = acknowledged.len() - submissions.len();
+    let batch = batch.map(|batch| NewBatch {
+        rejected: batch
+            .rejected
+            .saturating_add(u32::try_from(without_room).unwrap_or(u32::MAX)),
+        ..batch
+    });
     state
         .store
-        .accept(submissions, batch, now)
+        .accept(&submissions, batch.as_ref(), now)
         .await
         .map_err(|error| ApiError::database("accept submissions", &error))?;
 
-    let answers = reserved.publish().await;
-    let acknowledged: Vec<bool> = answers.iter().map(Result::is_ok).collect();
-    let refused: Vec<Submission> = submissions
-        .iter()
-        .zip(&acknowledged)
-        .filter(|(_, acknowledged)| !**acknowledged)
-        .map(|(submission, _)| submission.clone())
-        .collect();
+    let answers = join_all(reserved.into_iter().map(Reserved::publish)).await;
+    let mut refused = Vec::new();
+    for ((place, submission), answer) in places.into_iter().zip(&submissions).zip(&answers) {
+        acknowledged[place] = answer.iter().all(Result::is_ok);
+        if !acknowledged[place] {
+            refused.push(submission.clone());
+        }
+    }
     state
         .metrics
         .submitted
         .inc_by((submissions.len() - refused.len()) as u64);
-    if let Some(error) = answers.iter().find_map(|answer| answer.as_ref().err()) {
+    if let Some(error) = answers
+        .iter()
+        .flatten()
+        .find_map(|answer| answer.as_ref().err())
+    {
         tracing::warn!(%error, refused = refused.len(), "the broker did not acknowledge submissions");
         if let Err(error) = state.store.retract(&refused).await {
             tracing::error!(%error, refused = refused.len(), "refused submissions could not be taken back");
@@ -99,4 +107,46 @@ async fn accept_all(
         }
     }
     Ok(acknowledged)
+}
+
+/// The submissions that the broker has room for, in their order; the three lists run side by side.
+struct Roomy {
+    /// Their places among all.
+    places: Vec<usize>,
+    submissions: Vec<Submission>,
+    reserved: Vec<Reserved>,
+}
+
+impl Roomy {
+    /// Asks for the room of each on its own, so that one full partition does not refuse what goes to another.
+    fn of(state: &AppState, all: Vec<Submission>) -> Result<Self, ApiError> {
+        let count = all.len();
+        let mut roomy = Self {
+            places: Vec::with_capacity(count),
+            submissions: Vec::with_capacity(count),
+            reserved: Vec::with_capacity(count),
+        };
+        let mut full = None;
+        for (place, submission) in all.into_iter().enumerate() {
+            let record = schemas::encode(topics::SUBMISSIONS, &submission).map_err(|error| {
+                tracing::error!(%error, "a submission can't be written");
+                ApiError::internal()
+            })?;
+            match state.publisher.reserve(vec![record]) {
+                Ok(reserved) => {
+                    roomy.places.push(place);
+                    roomy.submissions.push(submission);
+                    roomy.reserved.push(reserved);
+                }
+                Err(error) => full = Some(error),
+            }
+        }
+        if let Some(error) = full {
+            tracing::warn!(%error, refused = count - roomy.places.len(), "no room for submissions");
+            if roomy.places.is_empty() {
+                return Err(ApiError::broker_unavailable());
+            }
+        }
+        Ok(roomy)
+    }
 }

@@ -74,9 +74,37 @@ pub struct ListedView<'a> {
     progress: u8,
     trust_score: Option<f64>,
     grade: Option<&'a str>,
+    /// What moved the score most, strongest first; `None` where there is no score.
+    reasons: Option<Vec<ListedReason<'a>>>,
     error: Option<&'a Failure>,
     created_at: Timestamp,
     completed_at: Option<Timestamp>,
+}
+
+/// An adjustment of the score, in short.
+#[derive(Debug, Serialize)]
+struct ListedReason<'a> {
+    category: &'a str,
+    /// Signed points.
+    impact: f64,
+}
+
+impl<'a> ListedReason<'a> {
+    /// Reasons in an entry of a listing.
+    const MOST: usize = 3;
+
+    /// The strongest adjustments of a score; of equal ones the first.
+    fn strongest(breakdown: &'a Breakdown) -> Vec<Self> {
+        let mut adjustments: Vec<_> = breakdown.adjustments.iter().collect();
+        adjustments.sort_by(|a, b| b.impact.abs().total_cmp(&a.impact.abs()));
+        let strongest = adjustments.into_iter().take(Self::MOST);
+        strongest
+            .map(|adjustment| Self {
+                category: &adjustment.category,
+                impact: adjustment.impact,
+            })
+            .collect()
+    }
 }
 
 impl<'a> ListedView<'a> {
@@ -93,6 +121,9 @@ impl<'a> ListedView<'a> {
             progress: state.percent,
             trust_score: result.and_then(|result| result.trust_score),
             grade: result.and_then(|result| result.grade.as_deref()),
+            reasons: result
+                .and_then(|result| result.trust_score_breakdown.as_ref())
+                .map(ListedReason::strongest),
             error: result.and_then(|result| result.error.as_ref()),
             created_at: row.created_at,
             completed_at: result.map(|result| result.completed_at),

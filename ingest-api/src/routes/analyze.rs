@@ -47,11 +47,10 @@ pub async fn analyze(
 
     let now = state.clock.now();
     // Callers choose their request ids, and proxies repeat them; what came in must be distinct all the same.
-    let origin = Origin::Single {
-        request_id: format!("{}/{}", id.as_str(), Uuid::new_v4().simple()),
-    };
-    let salt = force.then_some(id.as_str());
-    let submission = intake::submission(&state, post, origin, salt, now);
+    let request_id = format!("{}/{}", id.as_str(), Uuid::new_v4().simple());
+    let salt = force.then(|| request_id.clone());
+    let origin = Origin::Single { request_id };
+    let submission = intake::submission(&state, post, origin, salt.as_deref(), now);
     let row = state
         .store
         .analysis(submission.analysis_id, now)

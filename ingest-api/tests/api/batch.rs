@@ -140,6 +140,20 @@ async fn limits_are_exact() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_batch_larger_than_the_broker_is_accepted_as_far_as_it_fits() {
+    let api = Api::on(2, ApiConfig::default()).await;
+    let longest: Vec<String> = (0..10_000).map(|n| url(&format!("{n:0>64}"))).collect();
+    let answer = api.post(PATH, &json!({ "urls": longest })).await;
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    let told = answer.json();
+    let accepted = told["accepted"].as_u64().unwrap();
+    let rejected = told["rejected"].as_array().unwrap();
+    assert_eq!(accepted + rejected.len() as u64, 10_000);
+    assert!(accepted > 1_000 && !rejected.is_empty(), "{accepted}");
+    assert!(rejected.iter().all(|one| one["retryable"] == true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn anonymous_batches_and_listings_are_for_development() {
     for environment in [Environment::Staging, Environment::Production] {
         let config = ApiConfig {

@@ -79,6 +79,52 @@ async fn a_full_broker_refuses_and_takes_again_once_there_is_room() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_broker_with_room_for_a_part_of_a_batch_takes_that_part() {
+    let api = Api::start().await;
+    let mut held = fill(&api);
+    // A megabyte: more than some of these submissions need, less than all of them.
+    drop(held.remove(0));
+    let mut urls: Vec<String> = (0..3_000).map(|n| url(&format!("PART{n}"))).collect();
+    urls.push("bad".to_owned());
+    let answer = api
+        .post("/api/analyze/batch", &json!({ "urls": urls }))
+        .await;
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    let told = answer.json();
+    let accepted = told["accepted"].as_u64().unwrap();
+    let rejected = told["rejected"].as_array().unwrap();
+    assert!(0 < accepted && accepted < 3_000, "{accepted}");
+    assert_eq!(accepted + rejected.len() as u64, 3_001);
+    let (bad, no_room) = rejected.split_last().unwrap();
+    assert_eq!(
+        (&bad["index"], &bad["retryable"]),
+        (&json!(3_000), &json!(false))
+    );
+    for one in no_room {
+        assert_eq!(one["error"]["code"], "BROKER_UNAVAILABLE");
+        assert_eq!(one["retryable"], true);
+        assert_eq!(one["url"], urls[one["index"].as_u64().unwrap() as usize]);
+    }
+
+    let accepted = i64::try_from(accepted).unwrap();
+    assert_eq!(api.published().await, accepted);
+    let database = rusqlite::Connection::open(&api.database).unwrap();
+    let kept: i64 = database
+        .query_row("SELECT COUNT(*) FROM outbox", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(kept, accepted, "a row for each record and no other");
+    let batch = format!("/api/batches/{}", told["batch_id"].as_str().unwrap());
+    let progress = api.get_json(&batch).await;
+    assert_eq!(progress["total"], accepted);
+    assert_eq!(progress["rejected"], rejected.len());
+
+    drop(held);
+    let again = json!({ "urls": [&no_room[0]["url"]] });
+    let told = api.post("/api/analyze/batch", &again).await.json();
+    assert_eq!(told["accepted"], 1, "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_is_gone_refuses_and_leaves_nothing_behind() {
     let mut api = Api::start().await;
     drop(api.broker.take());

@@ -63,3 +63,47 @@ async fn a_cursor_walks_all_analyses_newest_first() {
         answer.error(422, "INVALID_INPUT");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_tells_its_strongest_reasons() {
+    let api = Api::start().await;
+    for (code, impacts) in [
+        ("MANY", &[1.5, -20.0, 0.25, 3.0, -3.0][..]),
+        ("ONE", &[-0.5]),
+        ("NONE", &[]),
+    ] {
+        let id = api.analyze(&url(code)).await.id();
+        api.finish(id, &post(code), |result| {
+            let breakdown = result.trust_score_breakdown.as_mut().unwrap();
+            let adjustment = breakdown.adjustments[0].clone();
+            breakdown.adjustments = impacts
+                .iter()
+                .map(|impact| schemas::events::result::Adjustment {
+                    category: format!("moved {impact}"),
+                    impact: *impact,
+                    ..adjustment.clone()
+                })
+                .collect();
+        })
+        .await;
+        api.clock.advance(1);
+    }
+    api.analyze(&url("WAITS")).await.id();
+
+    let listed = api.get_json("/api/results").await;
+    let reasons = |place: usize| &listed["analyses"][place]["reasons"];
+    assert_eq!(reasons(0), &Value::Null, "there is no score yet");
+    assert_eq!(reasons(1), &json!([]));
+    assert_eq!(
+        reasons(2),
+        &json!([{ "category": "moved -0.5", "impact": -0.5 }])
+    );
+    assert_eq!(
+        reasons(3),
+        &json!([
+            { "category": "moved -20", "impact": -20.0 },
+            { "category": "moved 3", "impact": 3.0 },
+            { "category": "moved -3", "impact": -3.0 },
+        ])
+    );
+}
