@@ -77,7 +77,7 @@ impl Default for ApiConfig {
             max_body_bytes: 64 * 1024,
             max_batch_urls: 10_000,
             max_batch_bytes: 10_000_000,
-            freshness_window_s: 7 * 24 * 3600,
+            freshness_window_s: (schemas::identity::FRESHNESS_WINDOW_MS / 1000) as u32,
             body_timeout_ms: 10_000,
             request_timeout_ms: 30_000,
             drain_ms: 5_000,
