@@ -23,6 +23,8 @@ const MAX_HOLD: Duration = Duration::from_secs(300);
 /// A budget of requests. Requests are spaced evenly (the generic cell rate algorithm, ITU-T I.371), first come, first served.
 #[derive(Debug)]
 pub struct Budget {
+    /// Held by the one whose turn comes next; the others wait in line for it.
+    line: tokio::sync::Mutex<()>,
     state: Mutex<State>,
     rate_gauge: Gauge,
 }
@@ -53,6 +55,7 @@ impl Budget {
         rate_gauge.set(full);
         let now = Instant::now();
         Self {
+            line: tokio::sync::Mutex::default(),
             state: Mutex::new(State {
                 full_per_minute: full,
                 per_minute: full,
@@ -64,26 +67,40 @@ impl Budget {
         }
     }
 
-    /// Waits for its turn. A turn that is not taken (the future is dropped) is lost.
+    /// Waits for its turn, however often that is put off meanwhile.
     pub async fn acquire(&self) -> Permit {
-        let (turn, permit) = {
-            let mut state = self.lock();
-            let now = Instant::now();
-            state.recover(now);
-            self.rate_gauge.set(state.per_minute);
-            // Saved-up requests: `next` may lie at most a burst in the past.
-            let earliest = now.checked_sub(BURST).unwrap_or(now);
-            let turn = state.next.max(earliest);
-            state.next = turn + Duration::from_secs_f64(60.0 / state.per_minute);
-            (
-                turn,
-                Permit {
-                    halvings: state.halvings,
-                },
-            )
-        };
-        sleep_until(turn).await;
-        permit
+        let _first = self.line.lock().await;
+        self.recover();
+        loop {
+            let turn = match self.take() {
+                Ok(permit) => return permit,
+                Err(turn) => turn,
+            };
+            sleep_until(turn).await;
+        }
+    }
+
+    /// Before the wait and not after it: a minute in which nothing was asked is no quiet one.
+    fn recover(&self) {
+        let mut state = self.lock();
+        state.recover(Instant::now());
+        self.rate_gauge.set(state.per_minute);
+    }
+
+    /// Takes the next turn if it has come, else says when it is due by what is known now.
+    fn take(&self) -> Result<Permit, Instant> {
+        let mut state = self.lock();
+        let now = Instant::now();
+        // Saved-up requests: `next` may lie at most a burst in the past.
+        let earliest = now.checked_sub(BURST).unwrap_or(now);
+        let turn = state.next.max(earliest);
+        if turn > now {
+            return Err(turn);
+        }
+        state.next = turn + state.spacing();
+        Ok(Permit {
+            halvings: state.halvings,
+        })
     }
 
     /// The request made with this permit was told to slow down: halves the rate, once for all requests that were already under
@@ -92,7 +109,11 @@ impl Budget {
         let mut state = self.lock();
         let now = Instant::now();
         if permit.halvings == state.halvings {
+            let before = state.spacing();
             state.per_minute = (state.per_minute / 2.0).max(FLOOR);
+            // The next request keeps the new distance from the last one already.
+            let longer = state.spacing().saturating_sub(before);
+            state.next += longer;
             state.halvings += 1;
             state.changed = now;
             self.rate_gauge.set(state.per_minute);
@@ -108,6 +129,11 @@ impl Budget {
 }
 
 impl State {
+    /// Time from one request to the next.
+    fn spacing(&self) -> Duration {
+        Duration::from_secs_f64(60.0 / self.per_minute)
+    }
+
     fn recover(&mut self, now: Instant) {
         while self.per_minute < self.full_per_minute && now >= self.changed + RECOVERY_STEP {
             self.per_minute =
@@ -192,5 +218,25 @@ mod tests {
         budget.throttled(permit, Some(Duration::from_secs(86_400)));
         budget.acquire().await;
         assert_eq!(start.elapsed(), MAX_HOLD);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_wait_already_keep_the_new_distance_and_the_time_that_was_named() {
+        let budget = budget(60, 1);
+        let permit = budget.acquire().await;
+        while budget.take().is_ok() {}
+        let start = Instant::now();
+        let waiters = futures::future::join_all((0..3).map(|_| async {
+            budget.acquire().await;
+            start.elapsed().as_secs()
+        }));
+        let told = async {
+            tokio::task::yield_now().await;
+            budget.throttled(permit, None);
+            tokio::time::sleep(Duration::from_millis(2500)).await;
+            budget.throttled(permit, Some(Duration::from_secs(20)));
+        };
+        let (turns, ()) = tokio::join!(waiters, told);
+        assert_eq!(turns, [2, 22, 24]);
     }
 }

@@ -40,8 +40,9 @@ struct Circuit {
     pause: Duration,
     max_pause: Duration,
     state: State,
-    /// The different posts that failed since the last good answer: one post that always fails says nothing about the site.
-    run: Vec<String>,
+    /// The failures since the last good answer, with the post where it may be at fault. Such a post counts once: that it always
+    /// fails says nothing about the site.
+    run: Vec<Option<String>>,
     /// How often it has opened since it was last closed.
     openings: u32,
     /// Grows with every change of state, so that answers to requests made before count for nothing.
@@ -108,12 +109,14 @@ impl Circuit {
         }
     }
 
-    fn failed(&mut self, epoch: u64, post_id: &str, now: Instant) {
+    /// A request failed; `post_id` is given where its post may be at fault.
+    fn failed(&mut self, epoch: u64, post_id: Option<&str>, now: Instant) {
         if epoch != self.epoch {
             return;
         }
-        if !self.run.iter().any(|post| post == post_id) && self.run.len() < self.failures {
-            self.run.push(post_id.to_owned());
+        let post = post_id.map(ToOwned::to_owned);
+        if post.is_none() || !self.run.contains(&post) {
+            self.run.push(post);
         }
         let probe_failed = matches!(self.state, State::HalfOpen { .. });
         if probe_failed || self.run.len() >= self.failures {
@@ -200,8 +203,14 @@ impl Ticket {
         self.shared.change(|circuit| circuit.succeeded(self.epoch));
     }
 
-    /// The site failed on this post.
-    pub fn failed(self, post_id: &str) {
+    /// Whether the circuit still stands as it did when this leave was given. What was not sent by then must not be.
+    #[must_use]
+    pub fn stands(&self) -> bool {
+        self.shared.lock().epoch == self.epoch
+    }
+
+    /// The site failed; `post_id` is given where the post may be at fault.
+    pub fn failed(self, post_id: Option<&str>) {
         let until = self.shared.change(|circuit| {
             let before = circuit.state;
             circuit.failed(self.epoch, post_id, Instant::now());

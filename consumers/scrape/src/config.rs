@@ -146,7 +146,7 @@ impl Default for BudgetConfig {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CircuitConfig {
-    /// The circuit opens when this many different posts failed in a row.
+    /// The circuit opens after this many failures in a row. Where the post may be at fault, only different posts count.
     pub failures: u32,
     /// First pause, in seconds; each failed probe doubles it.
     pub pause_s: u64,

@@ -26,7 +26,7 @@ use crate::{
     media::Downloader,
     metrics::Metrics,
     net::{ClientError, HttpClient, SystemLookup},
-    upstream::{self, FetchedPost, Upstream},
+    upstream::{self, FetchedPost, Upstream, UpstreamError},
 };
 
 const NAME: &str = "scrape";
@@ -234,10 +234,13 @@ impl ScrapeStage {
         let Some(ticket) = self.breaker.admit() else {
             return Err(Stop::Now(Outcome::retry(Reason::CircuitOpen)));
         };
-        let error = match self.upstream.fetch(post).await {
+        let error = match self.upstream.fetch(post, &ticket).await {
             Ok(fetched) => {
                 ticket.succeeded();
                 return Ok(fetched);
+            }
+            Err(UpstreamError::CircuitOpen) => {
+                return Err(Stop::Now(Outcome::retry(Reason::CircuitOpen)));
             }
             Err(error) => error,
         };
@@ -247,7 +250,7 @@ impl ScrapeStage {
             tracing::info!(post_id, code = reason.code(), "post can't be analysed");
             return Err(Stop::Final(reason));
         }
-        ticket.failed(post_id);
+        ticket.failed((!error.is_upstreams_own()).then_some(post_id));
         tracing::warn!(post_id, code = reason.code(), %error, "upstream");
         Err(Stop::Now(Outcome::Retry {
             reason,

@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use schemas::{PostRef, Reason, events::scraped::Post};
 use url::Url;
 
+use crate::circuit::Ticket;
+
 mod answers;
 mod chain;
 mod embed;
@@ -21,11 +23,11 @@ pub use chain::connect;
 /// Reads posts.
 #[async_trait]
 pub trait Upstream: Send + Sync {
-    /// Reads one post; its media are named, not fetched.
+    /// Reads one post; its media are named, not fetched. No request is sent once `leave` does not stand any more.
     ///
     /// # Errors
     /// What the answer meant, see [`UpstreamError`].
-    async fn fetch(&self, post: &PostRef) -> Result<FetchedPost, UpstreamError>;
+    async fn fetch(&self, post: &PostRef, leave: &Ticket) -> Result<FetchedPost, UpstreamError>;
 }
 
 /// A post as read.
@@ -98,6 +100,9 @@ pub enum UpstreamError {
         /// HTTP status, 500 to 599.
         status: u16,
     },
+    /// The circuit opened before the request was sent.
+    #[error("the circuit opened before the request was sent")]
+    CircuitOpen,
     /// No answer in time.
     #[error("the upstream did not answer in time")]
     Timeout,
@@ -121,6 +126,7 @@ impl UpstreamError {
             Self::LoginWall | Self::Failed { .. } => Reason::UpstreamError,
             Self::SessionInvalid => Reason::SessionInvalid,
             Self::Challenge => Reason::SessionChallenge,
+            Self::CircuitOpen => Reason::CircuitOpen,
             Self::Timeout => Reason::UpstreamTimeout,
             Self::Unreachable { .. } => Reason::UpstreamUnreachable,
         }
@@ -138,6 +144,7 @@ impl UpstreamError {
             Self::SessionInvalid => "session_invalid",
             Self::Challenge => "session_challenge",
             Self::Failed { .. } => "failed",
+            Self::CircuitOpen => "circuit_open",
             Self::Timeout => "timeout",
             Self::Unreachable { .. } => "unreachable",
         }
@@ -147,6 +154,16 @@ impl UpstreamError {
     #[must_use]
     pub const fn is_final(&self) -> bool {
         matches!(self, Self::Unavailable | Self::Undecodable)
+    }
+
+    /// Whether it says something about the upstream whatever the post: no post makes it unreachable, slow, broken or throttled.
+    /// Shapes, logins and refusals may be a matter of the one post that was asked for.
+    #[must_use]
+    pub const fn is_upstreams_own(&self) -> bool {
+        matches!(
+            self,
+            Self::Throttled { .. } | Self::Failed { .. } | Self::Timeout | Self::Unreachable { .. }
+        )
     }
 
     /// The shortest wait that was asked for.

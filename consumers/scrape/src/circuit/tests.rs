@@ -17,7 +17,7 @@ fn circuit() -> (Circuit, Instant) {
 fn fail(circuit: &mut Circuit, posts: &[&str], now: Instant) {
     for post in posts {
         let epoch = circuit.admit(now).unwrap();
-        circuit.failed(epoch, post, now);
+        circuit.failed(epoch, Some(post), now);
     }
 }
 
@@ -38,6 +38,17 @@ fn one_post_that_always_fails_does_not_open_it() {
     let (mut circuit, now) = circuit();
     fail(&mut circuit, &["a"; 100], now);
     assert_eq!(circuit.phase(), Phase::Closed);
+}
+
+#[test]
+fn failures_that_are_the_sites_own_open_it_whatever_the_post() {
+    let (mut circuit, now) = circuit();
+    fail(&mut circuit, &["a", "a"], now);
+    for phase in [Phase::Closed, Phase::Open] {
+        let epoch = circuit.admit(now).unwrap();
+        circuit.failed(epoch, None, now);
+        assert_eq!(circuit.phase(), phase);
+    }
 }
 
 #[test]
@@ -74,10 +85,10 @@ fn answers_to_requests_made_before_it_changed_count_for_nothing() {
     let early = circuit.admit(now).unwrap();
     fail(&mut circuit, &["a", "b", "c"], now);
     circuit.succeeded(early);
-    circuit.failed(early, "d", now + SECOND * 5);
+    circuit.failed(early, Some("d"), now + SECOND * 5);
     assert_eq!(circuit.phase(), Phase::Open);
     let probe = circuit.admit(now + SECOND * 10).unwrap();
-    circuit.failed(early, "d", now + SECOND * 10);
+    circuit.failed(early, Some("d"), now + SECOND * 10);
     circuit.succeeded(early);
     assert_eq!(circuit.phase(), Phase::HalfOpen);
     circuit.succeeded(probe);
@@ -94,7 +105,7 @@ async fn the_gate_follows_even_when_nobody_asks() {
     let mut gate = breaker.gate();
     assert_eq!(gate.state(), GateState::Open);
     for post in ["a", "b", "c"] {
-        breaker.admit().unwrap().failed(post);
+        breaker.admit().unwrap().failed(Some(post));
     }
     assert_eq!(gate.state(), GateState::Closed);
     assert_eq!(breaker.0.gauge.get(), 2);
@@ -111,10 +122,27 @@ async fn the_gate_follows_even_when_nobody_asks() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn leave_given_before_it_opened_stands_no_more() {
+    let breaker = breaker();
+    let (early, fine) = (breaker.admit().unwrap(), breaker.admit().unwrap());
+    fine.succeeded();
+    assert!(early.stands());
+    for _ in 0..3 {
+        breaker.admit().unwrap().failed(None);
+    }
+    assert!(!early.stands());
+    tokio::time::advance(SECOND * 10).await;
+    let probe = breaker.admit().unwrap();
+    assert!(probe.stands() && !early.stands());
+    probe.succeeded();
+    assert!(!early.stands());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_probe_that_was_given_up_leaves_its_place_to_another() {
     let breaker = breaker();
     for post in ["a", "b", "c"] {
-        breaker.admit().unwrap().failed(post);
+        breaker.admit().unwrap().failed(Some(post));
     }
     tokio::time::advance(SECOND * 10).await;
     drop(breaker.admit().unwrap());

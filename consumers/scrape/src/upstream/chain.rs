@@ -10,6 +10,7 @@ use super::{
     session::Session, site::Site, web::Web,
 };
 use crate::{
+    circuit::Ticket,
     config::{InvalidConfig, ScrapeConfig},
     metrics::Metrics,
     net::HttpClient,
@@ -54,12 +55,12 @@ pub fn connect(
 
 #[async_trait]
 impl Upstream for Chain {
-    async fn fetch(&self, post: &PostRef) -> Result<FetchedPost, UpstreamError> {
+    async fn fetch(&self, post: &PostRef, leave: &Ticket) -> Result<FetchedPost, UpstreamError> {
         let session = self.session.iter().map(|session| session as &dyn Upstream);
         let others: [&dyn Upstream; 2] = [&self.web, &self.embed];
         let mut failure = UpstreamError::LoginWall;
         for adapter in session.chain(others) {
-            match adapter.fetch(post).await {
+            match adapter.fetch(post, leave).await {
                 Ok(post) => return Ok(post),
                 Err(error) => {
                     let last = !error.other_way_may_work();

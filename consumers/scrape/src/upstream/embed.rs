@@ -17,6 +17,7 @@ use super::{
     media_shape::{Candidate, Caps, MediaList},
     site::Site,
 };
+use crate::circuit::Ticket;
 
 /// The adapter.
 pub struct Embed {
@@ -26,12 +27,12 @@ pub struct Embed {
 
 #[async_trait]
 impl Upstream for Embed {
-    async fn fetch(&self, post: &PostRef) -> Result<FetchedPost, UpstreamError> {
+    async fn fetch(&self, post: &PostRef, leave: &Ticket) -> Result<FetchedPost, UpstreamError> {
         let segments = ["p", &post.post_id, "embed", "captioned", ""];
         let request = self.site.request(Method::GET, &segments);
         let found = self
             .site
-            .ask(Adapter::Embed, request, |answer| {
+            .ask(Adapter::Embed, leave, request, |answer| {
                 let found = embed_page::read(page(Adapter::Embed, answer)?);
                 if found.picture.is_none() {
                     return Err(shape_changed(Adapter::Embed, "page without a picture"));

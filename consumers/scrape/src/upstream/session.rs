@@ -20,7 +20,7 @@ use super::{
     shortcode,
     site::Site,
 };
-use crate::metrics::Metrics;
+use crate::{circuit::Ticket, metrics::Metrics};
 
 /// The adapter.
 pub struct Session {
@@ -61,11 +61,11 @@ impl Session {
         }
     }
 
-    async fn info(&self, pk: u128) -> Result<Value, UpstreamError> {
+    async fn info(&self, pk: u128, leave: &Ticket) -> Result<Value, UpstreamError> {
         let pk = pk.to_string();
         let mut refreshed = false;
         loop {
-            let cookies = self.site.cookies().await?;
+            let cookies = self.site.cookies(leave).await?;
             let headers = self
                 .site
                 .headers(&cookies, Some(self.cookie.expose_secret()))?;
@@ -73,7 +73,11 @@ impl Session {
                 .site
                 .request(Method::GET, &["api", "v1", "media", &pk, "info", ""])
                 .headers(headers);
-            match self.site.ask(Adapter::Session, request, info_item).await {
+            match self
+                .site
+                .ask(Adapter::Session, leave, request, info_item)
+                .await
+            {
                 Err(UpstreamError::SessionInvalid) if !refreshed => {
                     self.site.forget(&cookies).await;
                     refreshed = true;
@@ -123,11 +127,11 @@ impl Session {
 
 #[async_trait]
 impl Upstream for Session {
-    async fn fetch(&self, post: &PostRef) -> Result<FetchedPost, UpstreamError> {
+    async fn fetch(&self, post: &PostRef, leave: &Ticket) -> Result<FetchedPost, UpstreamError> {
         self.check()?;
         let pk = shortcode::pk(&post.post_id)
             .ok_or_else(|| shape_changed(Adapter::Session, "shortcode without a number"))?;
-        let result = self.info(pk).await;
+        let result = self.info(pk, leave).await;
         self.learn(&result);
         media_shape::read(Adapter::Session, &result?, post, &self.caps)
     }

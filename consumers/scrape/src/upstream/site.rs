@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     budget::Budget,
+    circuit::Ticket,
     config::{InvalidConfig, ScrapeConfig},
     metrics::Metrics,
     net::{Answer, HttpClient, Limits, UrlPolicy},
@@ -105,10 +106,11 @@ impl Site {
         self.http.request(method, url)
     }
 
-    /// Sends a request when the budget allows it, and reads what the answer means.
+    /// Sends a request when the budget allows it and `leave` still stands then, and reads what the answer means.
     pub async fn ask<T>(
         &self,
         adapter: Adapter,
+        leave: &Ticket,
         request: RequestBuilder,
         read: impl FnOnce(&Answer) -> Result<T, UpstreamError>,
     ) -> Result<T, UpstreamError> {
@@ -122,6 +124,9 @@ impl Site {
             Adapter::Web | Adapter::Embed => &self.egress,
         };
         let permit = budget.acquire().await;
+        if !leave.stands() {
+            return Err(UpstreamError::CircuitOpen);
+        }
         let start = Instant::now();
         let result = match self.http.exchange(request, &self.policy, self.limits).await {
             Ok(answer) => read(&answer),
@@ -158,7 +163,7 @@ impl Site {
 
     /// The cookies of this process; asked for once. Everyone who waited for the same request gets its answer, errors too: a
     /// site that hangs must not be asked by one waiter after the other.
-    pub async fn cookies(&self) -> Result<Arc<Cookies>, UpstreamError> {
+    pub async fn cookies(&self, leave: &Ticket) -> Result<Arc<Cookies>, UpstreamError> {
         let before = self.fetches.load(Ordering::Acquire);
         let mut kept = self.cookies.lock().await;
         let waited = self.fetches.load(Ordering::Acquire) != before;
@@ -169,11 +174,18 @@ impl Site {
         }
         let request = self.http.request(Method::GET, self.csrf_page.clone());
         let fetched = self
-            .ask(Adapter::Web, request, |answer| {
+            .ask(Adapter::Web, leave, request, |answer| {
                 page(Adapter::Web, answer)?;
                 read_cookies(&answer.headers).map(Arc::new)
             })
             .await;
+        // Nothing was asked; those who wait may have leave themselves.
+        if fetched
+            .as_ref()
+            .is_err_and(|error| *error == UpstreamError::CircuitOpen)
+        {
+            return fetched;
+        }
         self.fetches.fetch_add(1, Ordering::Release);
         *kept = Some(fetched.clone());
         fetched

@@ -13,6 +13,7 @@ use super::{
     media_shape::{self, Caps},
     site::Site,
 };
+use crate::circuit::Ticket;
 
 /// The adapter.
 pub struct Web {
@@ -23,7 +24,7 @@ pub struct Web {
 }
 
 impl Web {
-    async fn query(&self, post: &PostRef) -> Result<Value, UpstreamError> {
+    async fn query(&self, post: &PostRef, leave: &Ticket) -> Result<Value, UpstreamError> {
         let variables = json!({
             "shortcode": post.post_id,
             "__relay_internal__pv__PolarisAIGMMediaWebLabelEnabledrelayprovider": false,
@@ -35,13 +36,17 @@ impl Web {
         ];
         let mut refreshed = false;
         loop {
-            let cookies = self.site.cookies().await?;
+            let cookies = self.site.cookies(leave).await?;
             let request = self
                 .site
                 .request(Method::POST, &["graphql", "query"])
                 .headers(self.site.headers(&cookies, None)?)
                 .form(&form);
-            match self.site.ask(Adapter::Web, request, query_item).await {
+            match self
+                .site
+                .ask(Adapter::Web, leave, request, query_item)
+                .await
+            {
                 // Perhaps the cookies have aged: once with fresh ones.
                 Err(UpstreamError::LoginWall) if !refreshed => {
                     self.site.forget(&cookies).await;
@@ -55,8 +60,8 @@ impl Web {
 
 #[async_trait]
 impl Upstream for Web {
-    async fn fetch(&self, post: &PostRef) -> Result<FetchedPost, UpstreamError> {
-        let item = self.query(post).await?;
+    async fn fetch(&self, post: &PostRef, leave: &Ticket) -> Result<FetchedPost, UpstreamError> {
+        let item = self.query(post, leave).await?;
         media_shape::read(Adapter::Web, &item, post, &self.caps)
     }
 }

@@ -6,6 +6,8 @@ use schemas::{PostRef, events::scraped::PostKind};
 use serde_json::{Value, json};
 use trustcard_scrape::{
     ScrapeConfig,
+    circuit::Breaker,
+    config::CircuitConfig,
     metrics::Metrics,
     net::SystemLookup,
     upstream::{FetchedPost, Upstream, UpstreamError, connect},
@@ -88,7 +90,11 @@ impl World {
             post_id: CODE.into(),
             url: format!("https://www.instagram.com/p/{CODE}/"),
         };
-        self.upstream.fetch(&post).await
+        let gauge = prometheus::IntGauge::new("circuit", "circuit").unwrap();
+        let leave = Breaker::new(&CircuitConfig::default(), gauge)
+            .admit()
+            .unwrap();
+        self.upstream.fetch(&post, &leave).await
     }
 
     pub async fn requests(&self, to: &str) -> Vec<Request> {

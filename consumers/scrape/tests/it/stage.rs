@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicI64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -19,7 +19,7 @@ use schemas::{
 };
 use serde_json::{Value, json};
 use store::{BlobStore, SqliteStore, Store, StorePolicy};
-use trustcard_scrape::{ScrapeConfig, ScrapeStage};
+use trustcard_scrape::{ScrapeConfig, ScrapeStage, circuit::Breaker};
 use wiremock::{
     Mock, MockServer, Request, ResponseTemplate,
     matchers::{method, path},
@@ -416,6 +416,44 @@ async fn when_the_upstream_fails_for_every_post_the_gate_closes_and_nothing_is_a
     let outcome = bench.process(&bench.message("post9", 9)).await;
     assert_eq!(outcome, Outcome::retry(Reason::CircuitOpen));
     assert_eq!(bench.requests(QUERY_PATH).await, 5);
+}
+
+#[tokio::test]
+async fn one_post_opens_the_circuit_when_the_upstream_is_down_but_not_when_it_may_be_at_fault() {
+    let bench = Bench::new(|_, _| ResponseTemplate::new(502)).await;
+    let message = bench.message("CHAIm2sHSQZ", 1);
+    for _ in 0..5 {
+        let outcome = bench.process(&message).await;
+        assert_eq!(outcome, Outcome::retry(Reason::UpstreamError));
+    }
+    assert_eq!(bench.stage.gate().state(), GateState::Closed);
+
+    let bench = Bench::new(|_, _| ResponseTemplate::new(200).set_body_json(json!({}))).await;
+    let message = bench.message("CHAIm2sHSQZ", 1);
+    for _ in 0..6 {
+        let outcome = bench.process(&message).await;
+        assert_eq!(outcome, Outcome::retry(Reason::UpstreamShapeChanged));
+    }
+    assert_eq!(bench.stage.gate().state(), GateState::Open);
+}
+
+#[tokio::test]
+async fn a_request_that_waited_while_the_circuit_opened_is_not_sent() {
+    let circuit: Arc<OnceLock<Breaker>> = Arc::default();
+    let shared = Arc::clone(&circuit);
+    // The first answer sends for fresh cookies, and when that request is to be made the circuit is open.
+    let bench = Bench::new(move |_, _| {
+        let breaker = shared.get().unwrap();
+        while let Some(ticket) = breaker.admit() {
+            ticket.failed(None);
+        }
+        ResponseTemplate::new(403)
+    })
+    .await;
+    circuit.set(bench.stage.circuit()).unwrap();
+    let outcome = bench.process(&bench.message("CHAIm2sHSQZ", 1)).await;
+    assert_eq!(outcome, Outcome::retry(Reason::CircuitOpen));
+    assert_eq!(bench.server.received_requests().await.unwrap().len(), 2);
 }
 
 #[tokio::test]
