@@ -20,7 +20,6 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) struct AtLeastOnce {
     kafka: Kafka,
-    client_id: String,
     dead_letters: String,
     producer: Producer,
     offsets: Offsets,
@@ -34,7 +33,6 @@ impl AtLeastOnce {
     ) -> Result<Self, KafkaError> {
         Ok(Self {
             kafka: kafka.clone(),
-            client_id: client_id.to_owned(),
             dead_letters: topics::dead_letters(client_id),
             producer: Producer::new(kafka, client_id, MESSAGE_TIMEOUT)?,
             offsets,
@@ -86,17 +84,7 @@ impl AtLeastOnce {
                 Some(sent)
             });
         put_back(set, refused);
-        let Some(failure) = failure else {
-            return Ok(());
-        };
-        if let Some(fatal) = self.producer.fatal() {
-            // An idempotent producer is of no use after a fatal error; outputs may be repeated, none is lost.
-            match Producer::new(&self.kafka, &self.client_id, MESSAGE_TIMEOUT) {
-                Ok(producer) => self.producer = producer,
-                Err(error) => return Err(format!("{fatal}; a new producer: {error}")),
-            }
-        }
-        Err(failure)
+        failure.map_or(Ok(()), Err)
     }
 }
 

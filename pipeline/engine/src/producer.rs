@@ -10,7 +10,7 @@ use std::{
 };
 
 use rdkafka::{
-    ClientContext,
+    ClientConfig, ClientContext,
     config::FromClientConfigAndContext,
     error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, Header, Message, OwnedHeaders},
@@ -88,7 +88,10 @@ impl Output {
 }
 
 /// A producer whose records are acknowledged by all in-sync replicas.
-pub(crate) struct Producer(ThreadedProducer<Reports>);
+pub(crate) struct Producer {
+    config: ClientConfig,
+    client: Mutex<Arc<ThreadedProducer<Reports>>>,
+}
 
 impl Producer {
     /// A producer; a record that is not acknowledged within `message_timeout` counts as failed.
@@ -98,11 +101,40 @@ impl Producer {
         message_timeout: Duration,
     ) -> Result<Self, KafkaError> {
         let config = kafka.producer(client_id, message_timeout);
-        ThreadedProducer::from_config_and_context(&config, Reports).map(Self)
+        let client = ThreadedProducer::from_config_and_context(&config, Reports)?;
+        Ok(Self {
+            config,
+            client: Mutex::new(Arc::new(client)),
+        })
     }
 
-    /// Sends all, then waits for all. One result for each, in order.
+    fn client(&self) -> Arc<ThreadedProducer<Reports>> {
+        Arc::clone(&self.client.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// An idempotent client is of no use after a fatal error: another one takes its place. Records may be repeated then,
+    /// none is lost.
+    fn replace_if_fatal(&self, used: &Arc<ThreadedProducer<Reports>>) {
+        let Some((_, fatal)) = used.client().fatal_error() else {
+            return;
+        };
+        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&client, used) {
+            return;
+        }
+        match ThreadedProducer::from_config_and_context(&self.config, Reports) {
+            Ok(another) => {
+                tracing::warn!(fatal, "the producer has failed for good and was made anew");
+                *client = Arc::new(another);
+            }
+            Err(error) => tracing::error!(fatal, %error,
+                "the producer has failed for good and can't be made anew; tried again with the next records"),
+        }
+    }
+
+    /// Sends all, then waits for all. One result for each, in order. After a fatal error the next call has a new client.
     pub(crate) async fn send(&self, outputs: &mut [Output]) -> Vec<Result<(), RDKafkaErrorCode>> {
+        let client = self.client();
         let (done, all_done) = oneshot::channel();
         let set = Arc::new(Set {
             // One more than there are records, so that it can't be done before all are sent.
@@ -127,7 +159,7 @@ impl Producer {
                 headers: Some(output.headers()),
                 delivery_opaque: report,
             };
-            while let Err((error, back)) = self.0.send(record) {
+            while let Err((error, back)) = client.send(record) {
                 match error.rdkafka_error_code() {
                     Some(RDKafkaErrorCode::QueueFull) => {
                         record = back;
@@ -155,17 +187,18 @@ impl Producer {
                 *result = Err(code);
             }
         }
+        if results.iter().any(Result::is_err) {
+            self.replace_if_fatal(&client);
+        }
         results
-    }
-
-    /// Why this producer can't be used any more, if so.
-    pub(crate) fn fatal(&self) -> Option<String> {
-        self.0.client().fatal_error().map(|(_, text)| text)
     }
 
     /// Asks the brokers for metadata; blocks for at most `timeout`.
     pub(crate) fn reach(&self, timeout: Duration) -> Result<(), KafkaError> {
-        self.0.client().fetch_metadata(None, timeout).map(drop)
+        self.client()
+            .client()
+            .fetch_metadata(None, timeout)
+            .map(drop)
     }
 }
 

@@ -64,7 +64,8 @@ impl Outcome {
     }
 }
 
-/// The stage itself broke: it settles no message of the batch, and the runner tries all of them again.
+/// The stage itself broke: it settles no message of the batch, and the runner tries them again, each in a batch of its own,
+/// so that a message at fault becomes a dead letter alone.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}: {detail}")]
 pub struct StageError {

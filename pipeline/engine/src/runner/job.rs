@@ -23,7 +23,7 @@ pub(super) struct Job<E> {
     pub(super) failures: u32,
     /// When the first attempt failed, whether or not it counts.
     pub(super) first_failure: Option<Timestamp>,
-    /// Runs in a batch of its own, because a batch with it in has panicked.
+    /// Runs in a batch of its own, because a batch with it in has panicked or failed.
     pub(super) alone: bool,
     /// It is on its way to the dead-letter topic.
     pub(super) letter: Option<DeadLetter>,
@@ -96,7 +96,12 @@ pub(super) enum Verdict {
     /// The record can't be read.
     Undecodable(Reason),
     /// The stage settled nothing.
-    Broken(Reason),
+    Broken {
+        /// Why.
+        reason: Reason,
+        /// Whether other messages were in the batch, so that any of them may be at fault.
+        shared: bool,
+    },
     /// The stage panicked.
     Panicked,
     /// The stage was told of the dead letter; these records travel with it.

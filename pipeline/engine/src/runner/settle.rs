@@ -151,7 +151,13 @@ impl<S: Stage> Desk<S> {
                 self.count(&mut job);
                 self.reject(job, reason);
             }
-            Verdict::Broken(reason) => self.fail(job, reason, None),
+            Verdict::Broken { reason, shared } => {
+                if shared && self.gate.state() == GateState::Open {
+                    self.isolate(job, reason);
+                } else {
+                    self.fail(job, reason, None);
+                }
+            }
             Verdict::Panicked => {
                 self.count(&mut job);
                 if job.alone {
@@ -190,6 +196,15 @@ impl<S: Stage> Desk<S> {
             let wait = self.config.retry.delay(job.failures, after);
             self.queue.again_at(job, Instant::now() + wait);
         }
+    }
+
+    /// A batch of several failed and any of them may be at fault: each runs alone from now on, and attempts count there.
+    fn isolate(&mut self, mut job: Job<S::In>, reason: Reason) {
+        job.alone = true;
+        job.first_failure.get_or_insert_with(|| self.clock.now());
+        self.metrics.retried(reason);
+        let wait = self.config.retry.delay(job.failures, None);
+        self.queue.again_at(job, Instant::now() + wait);
     }
 
     fn count(&self, job: &mut Job<S::In>) {

@@ -142,7 +142,13 @@ fn verdicts(
     work: Result<Result<Vec<Outcome>, StageError>, String>,
     count: usize,
 ) -> Vec<Verdict> {
-    let all = |verdict: fn() -> Verdict| (0..count).map(|_| verdict()).collect();
+    let broken = |reason| {
+        let verdict = |_| Verdict::Broken {
+            reason,
+            shared: count > 1,
+        };
+        (0..count).map(verdict).collect()
+    };
     match work {
         Ok(Ok(outcomes)) if outcomes.len() == count => {
             outcomes.into_iter().map(Verdict::Outcome).collect()
@@ -154,16 +160,16 @@ fn verdicts(
                 outcomes = outcomes.len(),
                 "stage returned another number of outcomes than it got messages"
             );
-            all(|| Verdict::Broken(Reason::StagePanicked))
+            broken(Reason::StagePanicked)
         }
         Ok(Err(error)) => {
             tracing::warn!(stage, reason = %error.reason, detail = error.detail, messages = count,
                 "stage failed; the batch is tried again");
-            (0..count).map(|_| Verdict::Broken(error.reason)).collect()
+            broken(error.reason)
         }
         Err(panic) => {
             tracing::error!(stage, panic, messages = count, "stage panicked");
-            all(|| Verdict::Panicked)
+            (0..count).map(|_| Verdict::Panicked).collect()
         }
     }
 }

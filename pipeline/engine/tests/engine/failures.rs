@@ -13,6 +13,7 @@ use rdkafka::{
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 use schemas::{Reason, topics};
+use tokio::sync::Semaphore;
 use trustcard_engine::{Gate, GateState, Kafka, Outcome, StageError};
 
 use crate::support::{
@@ -37,6 +38,44 @@ async fn a_panic_costs_only_the_message_that_causes_it() {
     assert_eq!(read(&letters[0].1), note(7));
     let letter = &letters[0].0;
     assert_eq!((letter.code, letter.attempts), (Reason::StagePanicked, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_of_a_batch_costs_only_the_message_that_causes_it() {
+    let rig = Rig::new(1);
+    rig.publish(&notes(0..64)).await;
+    let (all_read, batches) = (Arc::new(Semaphore::new(0)), Log::<usize>::default());
+    let (wait, log) = (Arc::clone(&all_read), batches.clone());
+    let stage = TestStage::new(move |batch| {
+        let (wait, log) = (Arc::clone(&wait), log.clone());
+        async move {
+            let _passes = wait.acquire().await.unwrap();
+            if batch.iter().any(|message| message.event.id == 50) {
+                log.lock().unwrap().push(batch.len());
+                return Err(StageError::new(Reason::StoreUnavailable, "a bad row"));
+            }
+            Ok(batch.iter().map(forward).collect())
+        }
+    });
+    let mut config = config();
+    config.concurrency = 1;
+    let started = rig.start(stage, config);
+    until("all are read, so that batches are full", async || {
+        rig.metric(r#"trustcard_in_flight_records{task_name="echo"}"#) == 64.0
+    })
+    .await;
+    all_read.add_permits(1);
+    rig.settled(64).await;
+    started.drain().await.unwrap();
+    let rest: Vec<u32> = (0..64).filter(|id| *id != 50).collect();
+    assert_eq!(rig.ids(OUT).await, rest);
+    let letters = rig.dead_letters().await;
+    assert_eq!(letters.len(), 1);
+    assert_eq!(read(&letters[0].1), note(50));
+    assert_eq!(letters[0].0.attempts, 5);
+    let batches = batches.lock().unwrap();
+    assert!(batches[0] > 1, "{batches:?}");
+    assert_eq!(batches[1..], [1; 5], "alone, and only there it counts");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -236,6 +275,23 @@ async fn when_offsets_are_refused_outputs_are_not_written_again() {
         rig.metric(r#"trustcard_commit_failures_total{task_name="echo"}"#),
         2.0
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publisher_whose_client_has_failed_for_good_publishes_again_without_a_restart() {
+    let (cluster, rig) = cluster();
+    let publisher = rig.publisher();
+    let send = async |id| {
+        let reserved = publisher.reserve(vec![to(IN, &note(id))]).unwrap();
+        reserved.publish().await.remove(0)
+    };
+    send(0).await.unwrap();
+    // The broker has lost sequence numbers of records it never acknowledged: fatal for an idempotent client.
+    let fatal = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER];
+    cluster.request_errors(RDKafkaApiKey::Produce, &fatal);
+    send(1).await.unwrap_err();
+    send(2).await.unwrap();
+    assert_eq!(rig.ids(IN).await, [0, 2]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! The engine against a broker: the embedded one, over TCP, through the same client code as production.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod archive;
 mod embedded;
 mod failures;
 mod lifecycle;
