@@ -20,58 +20,70 @@ pub struct ScoreStage {
     store: Arc<dyn Store>,
     clock: SharedClock,
     metrics: Metrics,
+    output_limit: usize,
     gate: Gate,
 }
 
 impl ScoreStage {
-    /// A stage that scores with `scorer` and writes to `store`.
+    /// A stage that scores with `scorer` and writes to `store`. `output_limit` is its runner's `output_limit_bytes`: a result
+    /// whose records are larger fails before the store hears of it.
     #[must_use]
     pub fn new(
         scorer: Scorer,
         store: Arc<dyn Store>,
         clock: SharedClock,
         metrics: Metrics,
+        output_limit: usize,
     ) -> Self {
         Self {
             scorer,
             store,
             clock,
             metrics,
+            output_limit,
             gate: Gate::open(),
         }
     }
 
-    async fn score(&self, message: &Message<Detections>) -> Outcome {
+    async fn score(&self, message: &Message<Detections>) -> Result<Outcome, StoreError> {
         // A text takes milliseconds; between two of them others may run.
         tokio::task::yield_now().await;
         let result = self.scorer.assess(&message.event, message.meta.timestamp);
-        let finished = self.store.finish(&result, self.clock.now()).await;
-        let outcome = settle(&result, finished);
-        if matches!(outcome, Outcome::Forward(_)) {
-            self.metrics.observe(&result);
+        let mut records = match self.records(&result) {
+            Ok(records) => records,
+            Err(reason) => return Ok(Outcome::Reject(reason)),
+        };
+        match self.store.finish(&result, self.clock.now()).await? {
+            Finished::Written { latest } => {
+                records.retain(|record| latest || record.topic != topics::RESULTS_LATEST);
+                self.metrics.observe(&result);
+                Ok(Outcome::Forward(records))
+            }
+            Finished::Deleted => Ok(Outcome::Skip(Reason::Deleted)),
         }
-        outcome
+    }
+
+    /// All records a result may go out as. What the runner would refuse is refused here, before the store is told of the
+    /// result, so that the two never disagree.
+    fn records(&self, result: &AnalysisResult) -> Result<Vec<Record>, Reason> {
+        let records = result.records(true).map_err(|_| Reason::SchemaMismatch)?;
+        if records
+            .iter()
+            .any(|record| record.size() > self.output_limit)
+        {
+            return Err(Reason::OutputTooLarge);
+        }
+        Ok(records)
     }
 }
 
-/// What becomes of a message once the store has answered for its result.
-fn settle(result: &AnalysisResult, finished: Result<Finished, StoreError>) -> Outcome {
-    match finished {
-        Ok(Finished::Written { latest }) => result
-            .records(latest)
-            .map_or(Outcome::Reject(Reason::SchemaMismatch), Outcome::Forward),
-        Ok(Finished::Deleted) => Outcome::Skip(Reason::Deleted),
-        Err(error) => {
-            tracing::warn!(analysis_id = %result.analysis_id, %error, "store");
-            Outcome::retry(Reason::StoreUnavailable)
-        }
-    }
-}
-
-/// While the store is away results wait in the topic; the posts are not at fault, so one at a time tries the way.
-fn gate_after(outcomes: &[Outcome]) -> GateState {
-    let away = Outcome::retry(Reason::StoreUnavailable);
-    if outcomes.contains(&away) {
+/// While the store is away results wait in the topic; the posts are not at fault, so one at a time tries the way. A row that
+/// can't be read is no reason to: the store has answered, and the attempt must count, or its partition would never go on.
+fn gate_after(scored: &[Result<Outcome, StoreError>]) -> GateState {
+    let away = scored
+        .iter()
+        .any(|scored| matches!(scored, Err(StoreError::Unavailable(_))));
+    if away {
         GateState::Probe
     } else {
         GateState::Open
@@ -91,9 +103,15 @@ impl Stage for ScoreStage {
     }
 
     async fn process(&self, batch: &[Message<Detections>]) -> Result<Vec<Outcome>, StageError> {
-        let outcomes = join_all(batch.iter().map(|message| self.score(message))).await;
-        self.gate.set(gate_after(&outcomes));
-        Ok(outcomes)
+        let scored = join_all(batch.iter().map(|message| self.score(message))).await;
+        self.gate.set(gate_after(&scored));
+        let outcomes = scored.into_iter().zip(batch).map(|(scored, message)| {
+            scored.unwrap_or_else(|error| {
+                tracing::warn!(analysis_id = %message.event.analysis_id, %error, "store");
+                Outcome::retry(Reason::StoreUnavailable)
+            })
+        });
+        Ok(outcomes.collect())
     }
 
     async fn on_dead_letter(
@@ -107,16 +125,29 @@ impl Stage for ScoreStage {
             message: letter.code.sentence().to_owned(),
             stage: NAME.to_owned(),
         };
-        let run = (detections.analysis_id, detections.run, &detections.post);
-        let records = store::fail(
-            &*self.store,
-            run,
-            failure,
+        let (id, run, at) = (
+            detections.analysis_id,
+            detections.run,
             message.meta.timestamp,
+        );
+        let told = store::fail(
+            &*self.store,
+            (id, run, &detections.post),
+            failure.clone(),
+            at,
             self.clock.now(),
-        )
-        .await
-        .map_err(|error| StageError::new(Reason::StoreUnavailable, error))?;
+        );
+        let records = match told.await {
+            Ok(records) => records,
+            Err(StoreError::Corrupt(detail)) => {
+                // Asking again would not help and the partition must go on, so that at least readers of the topic are told.
+                tracing::error!(analysis_id = %id, detail, "the failed result is in the topic but not in the store");
+                AnalysisResult::failed(id, run, detections.post.clone(), failure, at)
+                    .records(false)
+                    .map_err(|error| StageError::new(Reason::SchemaMismatch, error))?
+            }
+            Err(error) => return Err(StageError::new(Reason::StoreUnavailable, error)),
+        };
         if !records.is_empty() {
             self.metrics.observe_dead_letter();
         }
@@ -130,29 +161,16 @@ impl Stage for ScoreStage {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-    use schemas::PostRef;
-    use schemas::identity::{Run, derive};
-
     use super::*;
 
     #[test]
-    fn a_store_that_is_away_is_tried_again_one_message_at_a_time() {
-        let post = PostRef {
-            post_id: "a".to_owned(),
-            url: "https://www.instagram.com/p/a/".to_owned(),
-        };
-        let failure = Failure {
-            code: Reason::NothingCompleted,
-            message: String::new(),
-            stage: NAME.to_owned(),
-        };
-        let at = Timestamp::UNIX_EPOCH;
-        let result = AnalysisResult::failed(derive(&["a"]), Run::submitted(at), post, failure, at);
-        let away = settle(&result, Err(StoreError::Unavailable("stalled".to_owned())));
-        assert_eq!(away, Outcome::retry(Reason::StoreUnavailable));
-        let written = settle(&result, Ok(Finished::Written { latest: false }));
-        assert_eq!(gate_after(std::slice::from_ref(&written)), GateState::Open);
-        assert_eq!(gate_after(&[written, away]), GateState::Probe);
+    fn only_a_store_that_is_away_makes_messages_go_one_at_a_time() {
+        let away = || Err(StoreError::Unavailable("stalled".to_owned()));
+        let corrupt = || Err(StoreError::Corrupt("no outcome".to_owned()));
+        let written = || Ok(Outcome::Forward(Vec::new()));
+        assert_eq!(gate_after(&[written()]), GateState::Open);
+        assert_eq!(gate_after(&[written(), away()]), GateState::Probe);
+        assert_eq!(gate_after(&[corrupt()]), GateState::Open);
+        assert_eq!(gate_after(&[corrupt(), away()]), GateState::Probe);
     }
 }

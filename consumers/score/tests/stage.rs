@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use engine::{Clock, Message, Meta, Outcome, Stage};
+use engine::{Clock, GateState, Message, Meta, Outcome, Stage};
 use jiff::Timestamp;
 use prometheus::Registry;
 use schemas::dead_letter::DeadLetter;
@@ -31,11 +31,14 @@ struct Bench {
     stage: ScoreStage,
     store: Arc<SqliteStore>,
     registry: Registry,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn bench() -> Bench {
-    let folder = tempfile::tempdir().unwrap();
+    bench_in(tempfile::tempdir().unwrap(), 1_000_000)
+}
+
+fn bench_in(folder: tempfile::TempDir, output_limit: usize) -> Bench {
     let store = Arc::new(
         SqliteStore::open(&folder.path().join("store.db"), StorePolicy::default()).unwrap(),
     );
@@ -45,12 +48,13 @@ fn bench() -> Bench {
         store.clone(),
         Arc::new(StandingClock),
         Metrics::register(&registry).unwrap(),
+        output_limit,
     );
     Bench {
         stage,
         store,
         registry,
-        _folder: folder,
+        folder,
     }
 }
 
@@ -108,6 +112,20 @@ async fn run(bench: &Bench, message: &Message<Detections>) -> Outcome {
         .unwrap();
     assert_eq!(outcomes.len(), 1);
     outcomes.remove(0)
+}
+
+fn letter(message: &Message<Detections>, code: Reason) -> DeadLetter {
+    DeadLetter {
+        topic: topics::DETECTIONS.to_owned(),
+        partition: 0,
+        offset: 7,
+        timestamp_ms: message.meta.timestamp.as_millisecond(),
+        stage: "score".to_owned(),
+        code,
+        attempts: 1,
+        first_failure: at(NOW_MS),
+        last_failure: at(NOW_MS),
+    }
 }
 
 fn forwarded(outcome: Outcome) -> Vec<Record> {
@@ -207,17 +225,7 @@ async fn nothing_is_said_of_a_deleted_analysis() {
 async fn a_dead_letter_ends_the_run_as_failed() {
     let bench = bench();
     let message = message("abc", 10_000);
-    let letter = DeadLetter {
-        topic: topics::DETECTIONS.to_owned(),
-        partition: 0,
-        offset: 7,
-        timestamp_ms: message.meta.timestamp.as_millisecond(),
-        stage: "score".to_owned(),
-        code: Reason::OutputTooLarge,
-        attempts: 1,
-        first_failure: at(NOW_MS),
-        last_failure: at(NOW_MS),
-    };
+    let letter = letter(&message, Reason::OutputTooLarge);
     let records = bench.stage.on_dead_letter(&message, &letter).await.unwrap();
     assert_eq!(
         topics_of(&records),
@@ -241,4 +249,69 @@ async fn a_dead_letter_ends_the_run_as_failed() {
         &bench,
         "trustcard_analyses_completed_total{status=\"failed\"} 1"
     ));
+}
+
+#[tokio::test]
+async fn a_result_too_large_for_its_topic_is_refused_before_the_store_hears_of_it() {
+    let bench = bench_in(tempfile::tempdir().unwrap(), 100);
+    let message = message("abc", 10_000);
+    let refused = run(&bench, &message).await;
+    assert_eq!(refused, Outcome::Reject(Reason::OutputTooLarge));
+    let id = message.event.analysis_id;
+    let row = bench.store.analysis(id, at(NOW_MS)).await.unwrap();
+    assert!(row.is_none_or(|row| row.result.is_none()));
+}
+
+/// Makes every stored outcome unreadable, past the store.
+async fn tamper(bench: Bench) -> tempfile::TempDir {
+    let Bench {
+        folder,
+        stage,
+        store,
+        ..
+    } = bench;
+    drop(stage);
+    drop(store);
+    let path = folder.path().join("store.db");
+    let log = folder.path().join("store.db-wal");
+    // The store's threads close the file once they have ended; the last one removes the log.
+    let closed = async {
+        while log.exists() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), closed)
+        .await
+        .unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let (word, mut changed) = (b"completed", 0);
+    for start in 1..bytes.len() - word.len() {
+        // Not where it is part of a column's name.
+        if bytes[start..].starts_with(word) && bytes[start - 1] != b'_' {
+            bytes[start] = b'x';
+            changed += 1;
+        }
+    }
+    assert!(changed > 0);
+    std::fs::write(&path, bytes).unwrap();
+    folder
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_fails_without_touching_the_gate_and_its_dead_letter_goes_out() {
+    let intact = bench();
+    let message = message("abc", 10_000);
+    forwarded(run(&intact, &message).await);
+    let bench = bench_in(tamper(intact).await, 1_000_000);
+    let id = message.event.analysis_id;
+    let read_back = bench.store.analysis(id, at(NOW_MS)).await;
+    assert!(matches!(read_back, Err(store::StoreError::Corrupt(_))));
+
+    let outcome = run(&bench, &message).await;
+    assert_eq!(outcome, Outcome::retry(Reason::StoreUnavailable));
+    assert_eq!(bench.stage.gate().state(), GateState::Open);
+    let letter = letter(&message, Reason::StoreUnavailable);
+    let records = bench.stage.on_dead_letter(&message, &letter).await.unwrap();
+    assert_eq!(topics_of(&records), [topics::RESULTS]);
+    assert_eq!(read(&records[0]).error.unwrap().code, letter.code);
 }
