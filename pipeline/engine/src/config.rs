@@ -1,9 +1,12 @@
 //! Configuration in layers, later ones win: defaults, `config/{environment}.toml`, `TRUSTCARD__SECTION__KEY`, then plain
 //! names that operators know (`API_PORT`, `LOG_LEVEL`, ...).
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+};
 
-use config::{Config, Environment, File, FileFormat, Value};
+use config::{Config, File, FileFormat, Map, Value};
 use serde::de::DeserializeOwned;
 
 /// Where settings come from.
@@ -19,6 +22,9 @@ pub struct Layers {
     pub plain_names: &'static [(&'static str, &'static str)],
     /// Keys whose environment values are comma-separated lists.
     pub lists: &'static [&'static str],
+    /// Keys of maps whose own keys hold dots: `TRUSTCARD__KAFKA__CLIENT__SECURITY_PROTOCOL` sets `security.protocol` of
+    /// `kafka.client`.
+    pub dotted: &'static [&'static str],
 }
 
 /// Why the configuration can't be used. The text names the key and what is wrong with it.
@@ -34,40 +40,61 @@ pub fn load<T: DeserializeOwned>(layers: &Layers) -> Result<T, ConfigError> {
     let file = layers
         .directory
         .join(format!("{}.toml", layers.environment));
-    let mut builder = Config::builder()
-        .add_source(File::from(file).format(FileFormat::Toml).required(false))
-        .add_source(environment(layers));
+    let mut builder =
+        Config::builder().add_source(File::from(file).format(FileFormat::Toml).required(false));
+    let mut values = prefixed(layers);
     for (name, key) in layers.plain_names {
         if let Some(value) = layers
             .variables
             .get(*name)
             .filter(|value| !value.is_empty())
         {
-            builder = builder.set_override(key, parse(value, layers.lists.contains(key)))?;
+            values.insert((*key).to_owned(), parse(layers, key, value));
         }
+    }
+    for (key, value) in values {
+        builder = builder.set_override(key, value)?;
     }
     Ok(builder.build()?.try_deserialize()?)
 }
 
-fn environment(layers: &Layers) -> Environment {
-    let mut source = Environment::with_prefix("TRUSTCARD")
-        .prefix_separator("__")
-        .separator("__")
-        .try_parsing(true)
-        .list_separator(",")
-        .source(Some(layers.variables.clone()));
-    for key in layers.lists {
-        source = source.with_list_parse_key(key);
+/// What variables with our prefix set, by key.
+fn prefixed(layers: &Layers) -> BTreeMap<String, Value> {
+    let mut values = BTreeMap::new();
+    let mut maps: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    for (name, text) in &layers.variables {
+        let name = name.to_lowercase();
+        let Some(key) = name.strip_prefix("trustcard__") else {
+            continue;
+        };
+        let key = key.replace("__", ".");
+        let child = layers.dotted.iter().find_map(|map| {
+            let child = key.strip_prefix(*map)?.strip_prefix('.')?;
+            Some((*map, child.replace('_', ".")))
+        });
+        match child {
+            Some((map, child)) => {
+                let children = maps.entry(map).or_default();
+                children.insert(child, Value::from(text.as_str()));
+            }
+            None => {
+                let value = parse(layers, &key, text);
+                values.insert(key, value);
+            }
+        }
     }
-    source
+    let maps = maps.into_iter();
+    values.extend(maps.map(|(key, children)| (key.to_owned(), Value::from(children))));
+    values
 }
 
-/// Plain names hold JSON lists (`["*"]`) as the old application read them; everything else is text that `config` converts.
-fn parse(value: &str, list: bool) -> Value {
-    if list && let Ok(items) = serde_json::from_str::<Vec<String>>(value) {
-        return Value::from(items);
+/// A list, or the text as it stands: `config` makes a number or a boolean of it where the key has that type, and a password
+/// keeps its leading zero.
+fn parse(layers: &Layers, key: &str, text: &str) -> Value {
+    if layers.lists.contains(&key) {
+        return Value::from(text.split(',').collect::<Vec<_>>());
     }
-    Value::from(value.to_owned())
+    Value::from(text)
 }
 
 #[cfg(test)]
@@ -88,6 +115,9 @@ mod tests {
         debug: bool,
         name: String,
         origins: Vec<String>,
+        password: Option<String>,
+        ratio: f64,
+        client: BTreeMap<String, String>,
     }
 
     impl Default for Api {
@@ -97,6 +127,9 @@ mod tests {
                 debug: true,
                 name: "TrustCard".to_owned(),
                 origins: vec!["*".to_owned()],
+                password: None,
+                ratio: 0.0,
+                client: BTreeMap::new(),
             }
         }
     }
@@ -115,6 +148,7 @@ mod tests {
                 ("CORS_ORIGINS", "api.origins"),
             ],
             lists: &["api.origins"],
+            dotted: &["api.client"],
         }
     }
 
@@ -147,18 +181,10 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_commas_under_our_prefix_and_json_under_plain_names() {
+    fn lists_are_separated_by_commas() {
         let directory = tempfile::tempdir().unwrap();
-        for variable in [
-            (
-                "TRUSTCARD__API__ORIGINS",
-                "https://a.example,https://b.example",
-            ),
-            (
-                "CORS_ORIGINS",
-                r#"["https://a.example","https://b.example"]"#,
-            ),
-        ] {
+        for name in ["TRUSTCARD__API__ORIGINS", "CORS_ORIGINS"] {
+            let variable = (name, "https://a.example,https://b.example");
             let settings: Settings = load(&layers(directory.path(), &[variable])).unwrap();
             assert_eq!(
                 settings.api.origins,
@@ -179,5 +205,55 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(unknown.contains("prot"), "{unknown}");
+    }
+
+    #[test]
+    fn text_stays_as_it_is_and_numbers_and_booleans_are_what_their_keys_say() {
+        let directory = tempfile::tempdir().unwrap();
+        let variables = [
+            ("TRUSTCARD__API__NAME", "True"),
+            ("TRUSTCARD__API__PASSWORD", "0123"),
+            ("TRUSTCARD__API__CLIENT__SASL_PASSWORD", "1e3"),
+            ("TRUSTCARD__API__PORT", "2"),
+            ("TRUSTCARD__API__DEBUG", "FALSE"),
+            ("TRUSTCARD__API__RATIO", "0.5"),
+        ];
+        let api = load::<Settings>(&layers(directory.path(), &variables))
+            .unwrap()
+            .api;
+        assert_eq!(api.name, "True");
+        assert_eq!(api.password.as_deref(), Some("0123"));
+        assert_eq!(api.client["sasl.password"], "1e3");
+        assert_eq!((api.port, api.debug, api.ratio), (2, false, 0.5));
+    }
+
+    #[test]
+    fn keys_with_dots_are_written_with_underscores_and_join_those_of_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(
+            directory.path().join("staging.toml"),
+            "[api.client]\n\"linger.ms\" = \"5\"\n\"security.protocol\" = \"plaintext\"\n",
+        )
+        .unwrap();
+        let variables = [
+            ("TRUSTCARD__API__CLIENT__SECURITY_PROTOCOL", "ssl"),
+            ("TRUSTCARD__API__CLIENT__SSL_CA_LOCATION", "/ca.pem"),
+        ];
+        let api = load::<Settings>(&layers(directory.path(), &variables))
+            .unwrap()
+            .api;
+        let pairs: Vec<_> = api
+            .client
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .collect();
+        assert_eq!(
+            pairs,
+            [
+                ("linger.ms", "5"),
+                ("security.protocol", "ssl"),
+                ("ssl.ca.location", "/ca.pem"),
+            ]
+        );
     }
 }

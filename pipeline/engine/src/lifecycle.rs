@@ -89,6 +89,16 @@ struct Parts {
     not_ready: BTreeMap<String, String>,
 }
 
+impl Parts {
+    fn missing(&self) -> BTreeMap<String, String> {
+        let mut missing = self.not_ready.clone();
+        if self.fallen {
+            missing.insert("process".to_owned(), "shutting down".to_owned());
+        }
+        missing
+    }
+}
+
 impl Readiness {
     /// A process without parts.
     #[must_use]
@@ -110,17 +120,30 @@ impl Readiness {
     /// Why the process is not ready, by part; empty when it is.
     #[must_use]
     pub fn missing(&self) -> BTreeMap<String, String> {
-        let parts = self.lock();
-        let mut missing = parts.not_ready.clone();
-        if parts.fallen {
-            missing.insert("process".to_owned(), "shutting down".to_owned());
-        }
-        missing
+        self.lock().missing()
     }
 
     /// Falls for good: shutdown has begun.
     pub fn fall(&self) {
-        self.lock().fallen = true;
+        self.change(|parts| parts.fallen = true);
+    }
+
+    /// Changes parts; logs which of them are missing when those are others than before.
+    fn change(&self, change: impl FnOnce(&mut Parts)) {
+        let (before, after) = {
+            let mut parts = self.lock();
+            let before = parts.missing();
+            change(&mut parts);
+            (before, parts.missing())
+        };
+        if before.keys().eq(after.keys()) {
+            return;
+        }
+        if after.is_empty() {
+            tracing::info!("ready");
+        } else {
+            tracing::info!(waiting_for = ?after, "not ready");
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Parts> {
@@ -138,15 +161,16 @@ pub struct ReadyPart {
 impl ReadyPart {
     /// This part can work.
     pub fn ready(&self) {
-        self.readiness.lock().not_ready.remove(&self.name);
+        self.readiness.change(|parts| {
+            parts.not_ready.remove(&self.name);
+        });
     }
 
     /// This part can't work, because of `reason`.
     pub fn not_ready(&self, reason: &str) {
-        self.readiness
-            .lock()
-            .not_ready
-            .insert(self.name.clone(), reason.to_owned());
+        self.readiness.change(|parts| {
+            parts.not_ready.insert(self.name.clone(), reason.to_owned());
+        });
     }
 }
 
@@ -170,5 +194,43 @@ mod tests {
         assert!(readiness.missing().is_empty());
         readiness.fall();
         assert_eq!(readiness.missing()["process"], "shutting down");
+    }
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(text)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_change_of_readiness_is_logged_once_with_its_reasons() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let log = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(log, || {
+            let readiness = Readiness::new();
+            let part = readiness.part("broker", "connecting");
+            part.not_ready("still connecting");
+            part.ready();
+            part.ready();
+            readiness.fall();
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert!(lines.iter().all(|line| line.contains("INFO")), "{text}");
+        assert!(lines[0].contains(r#""broker": "connecting""#), "{text}");
+        assert!(lines[1].ends_with(": ready"), "{text}");
+        assert!(lines[2].contains("shutting down"), "{text}");
     }
 }

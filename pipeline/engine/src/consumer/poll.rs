@@ -44,6 +44,35 @@ pub(super) struct Poll {
     paused: bool,
     /// Batches the runner has not taken yet; more than one only when records came in while pausing.
     waiting: VecDeque<Batch>,
+    complaints: Complaints,
+}
+
+/// Errors an operator must mend, each told once.
+#[derive(Default)]
+struct Complaints(Vec<RDKafkaErrorCode>);
+
+impl Complaints {
+    /// What to do about `code`, the first time it is seen; `None` for what passes by itself.
+    fn advice(&mut self, code: RDKafkaErrorCode) -> Option<&'static str> {
+        use RDKafkaErrorCode::{
+            ClusterAuthorizationFailed, GroupAuthorizationFailed, TopicAuthorizationFailed,
+            UnknownPartition, UnknownTopic, UnknownTopicOrPartition,
+        };
+        let advice = match code {
+            UnknownTopic | UnknownTopicOrPartition | UnknownPartition => {
+                "create the topic; reading begins by itself once it is there"
+            }
+            TopicAuthorizationFailed => "allow this client to read and describe the topic",
+            GroupAuthorizationFailed => "allow this client to read with the group",
+            ClusterAuthorizationFailed => "allow this client to use the cluster",
+            _ => return None,
+        };
+        let first = !self.0.contains(&code);
+        first.then(|| {
+            self.0.push(code);
+            advice
+        })
+    }
 }
 
 impl Poll {
@@ -67,6 +96,7 @@ impl Poll {
             epoch: 0,
             paused: false,
             waiting: VecDeque::new(),
+            complaints: Complaints::default(),
         }
     }
 
@@ -162,7 +192,7 @@ impl Poll {
     }
 
     /// One turn's worth of records; empty when none came.
-    fn read(&self) -> Result<Batch, ConsumerError> {
+    fn read(&mut self) -> Result<Batch, ConsumerError> {
         let mut batch = Batch {
             epoch: self.epoch,
             records: Vec::new(),
@@ -174,8 +204,9 @@ impl Poll {
             Duration::ZERO
         };
         let mut bytes = 0;
+        let consumer = Arc::clone(&self.consumer);
         while batch.records.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES {
-            match self.consumer.poll(wait) {
+            match consumer.poll(wait) {
                 None => break,
                 Some(Ok(message)) => {
                     let at = TopicPartition::new(Arc::clone(&self.topic), message.partition());
@@ -189,8 +220,8 @@ impl Poll {
         Ok(batch)
     }
 
-    /// Most errors pass by themselves and were logged by the client's context; some are the end.
-    fn judge(&self, error: KafkaError) -> Result<(), ConsumerError> {
+    /// Most errors pass by themselves and were logged by the client's context; some wait for an operator, some are the end.
+    fn judge(&mut self, error: KafkaError) -> Result<(), ConsumerError> {
         match error {
             KafkaError::MessageConsumption(
                 RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
@@ -200,6 +231,12 @@ impl Poll {
             }),
             KafkaError::MessageConsumptionFatal(code) => {
                 Err(ConsumerError::Fatal(code.to_string()))
+            }
+            KafkaError::MessageConsumption(code) => {
+                if let Some(advice) = self.complaints.advice(code) {
+                    tracing::warn!(%code, topic = &*self.topic, group = self.group, advice, "nothing can be read");
+                }
+                Ok(())
             }
             _ => Ok(()),
         }
@@ -222,5 +259,21 @@ impl Poll {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_operator_must_mend_is_told_once_and_what_passes_by_itself_never() {
+        let mut complaints = Complaints::default();
+        let mut told = |code| complaints.advice(code).is_some();
+        assert!(told(RDKafkaErrorCode::UnknownTopicOrPartition));
+        assert!(!told(RDKafkaErrorCode::UnknownTopicOrPartition));
+        assert!(told(RDKafkaErrorCode::TopicAuthorizationFailed));
+        assert!(told(RDKafkaErrorCode::GroupAuthorizationFailed));
+        assert!(!told(RDKafkaErrorCode::BrokerTransportFailure));
     }
 }
