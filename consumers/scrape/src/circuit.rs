@@ -2,7 +2,10 @@
 //! one probe, and its answer decides. A pure state machine, and a breaker that moves the engine's gate with it.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -143,13 +146,16 @@ impl Circuit {
     }
 }
 
-/// A circuit that opens and closes the stage's gate: open, the runner pauses consumption; half open, it lets one message by.
+/// A circuit that opens and closes the stage's gate: open, the runner pauses consumption; half open, or while the store is away,
+/// it lets one message by.
 #[derive(Debug, Clone)]
 pub struct Breaker(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     circuit: Mutex<Circuit>,
+    /// The store did not answer the last time.
+    store_away: AtomicBool,
     gate: Gate,
     gauge: IntGauge,
 }
@@ -167,6 +173,7 @@ impl Breaker {
     pub fn new(config: &CircuitConfig, gauge: IntGauge) -> Self {
         let shared = Shared {
             circuit: Mutex::new(Circuit::new(config)),
+            store_away: AtomicBool::new(false),
             gate: Gate::open(),
             gauge,
         };
@@ -178,6 +185,12 @@ impl Breaker {
     #[must_use]
     pub fn gate(&self) -> GateWatch {
         self.0.gate.watch()
+    }
+
+    /// The store answers, or does not; the gate heeds that too.
+    pub fn store_answers(&self, answers: bool) {
+        self.0
+            .change(|_| self.0.store_away.store(!answers, Ordering::Relaxed));
     }
 
     /// Where the circuit stands: `closed`, `half_open` or `open`.
@@ -249,6 +262,7 @@ impl Shared {
         let answer = change(&mut circuit);
         let phase = circuit.phase();
         let (state, value) = match phase {
+            Phase::Closed if self.store_away.load(Ordering::Relaxed) => (GateState::Probe, 0),
             Phase::Closed => (GateState::Open, 0),
             Phase::HalfOpen => (GateState::Probe, 1),
             Phase::Open => (GateState::Closed, 2),

@@ -107,7 +107,17 @@ impl Stage for ScrapeStage {
     }
 
     async fn process(&self, batch: &[Message<Submission>]) -> Result<Vec<Outcome>, StageError> {
-        Ok(join_all(batch.iter().map(|message| self.outcome(message))).await)
+        let settled = join_all(batch.iter().map(|message| self.outcome(message))).await;
+        if let Some(answers) = store_answers(&settled) {
+            self.breaker.store_answers(answers);
+        }
+        let outcome = |settled: Result<Outcome, StoreError>| {
+            settled.unwrap_or_else(|error| {
+                tracing::warn!(%error, "store");
+                Outcome::retry(Reason::StoreUnavailable)
+            })
+        };
+        Ok(settled.into_iter().map(outcome).collect())
     }
 
     async fn on_dead_letter(
@@ -131,30 +141,40 @@ enum Stop {
     Final(Reason),
     /// Nothing more is to be done now.
     Now(Outcome),
+    /// The store failed.
+    Store(StoreError),
 }
 
 impl From<StoreError> for Stop {
     fn from(error: StoreError) -> Self {
-        tracing::warn!(%error, "store");
-        Self::Now(Outcome::retry(Reason::StoreUnavailable))
+        Self::Store(error)
     }
 }
 
+/// What a batch shows of the store: that it is away, that it answers, or nothing. What it holds and can't read back is no outage,
+/// and a message that was rejected never got to it.
+fn store_answers(settled: &[Result<Outcome, StoreError>]) -> Option<bool> {
+    let any = |shows: fn(&Result<Outcome, StoreError>) -> bool| settled.iter().any(shows);
+    if any(|settled| matches!(settled, Err(StoreError::Unavailable(_)))) {
+        return Some(false);
+    }
+    any(|settled| !matches!(settled, Err(_) | Ok(Outcome::Reject(_)))).then_some(true)
+}
+
 impl ScrapeStage {
-    async fn outcome(&self, message: &Message<Submission>) -> Outcome {
+    async fn outcome(&self, message: &Message<Submission>) -> Result<Outcome, StoreError> {
         let reason = match self.scrape(message).await {
-            Ok(record) => return Outcome::Forward(vec![record]),
-            Err(Stop::Now(outcome)) => return outcome,
+            Ok(record) => return Ok(Outcome::Forward(vec![record])),
+            Err(Stop::Now(outcome)) => return Ok(outcome),
+            Err(Stop::Store(error)) => return Err(error),
             Err(Stop::Final(reason)) => reason,
         };
-        match self.fail(message, reason).await {
-            Ok(records) if records.is_empty() => Outcome::Skip(Reason::Deleted),
-            Ok(records) => Outcome::Forward(records),
-            Err(error) => {
-                tracing::warn!(%error, "store");
-                Outcome::retry(Reason::StoreUnavailable)
-            }
-        }
+        let records = self.fail(message, reason).await?;
+        Ok(if records.is_empty() {
+            Outcome::Skip(Reason::Deleted)
+        } else {
+            Outcome::Forward(records)
+        })
     }
 
     /// The record of the scraped post.

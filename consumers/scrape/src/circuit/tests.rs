@@ -149,3 +149,24 @@ async fn a_probe_that_was_given_up_leaves_its_place_to_another() {
     assert_eq!(breaker.name(), "half_open");
     assert!(breaker.admit().is_some());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_lets_one_by_and_an_open_circuit_still_none() {
+    let breaker = breaker();
+    let gate = breaker.gate();
+    breaker.store_answers(false);
+    assert_eq!(gate.state(), GateState::Probe);
+    assert_eq!((breaker.name(), breaker.0.gauge.get()), ("closed", 0));
+    // What the circuit learns meanwhile does not open the gate.
+    breaker.admit().unwrap().succeeded();
+    assert_eq!(gate.state(), GateState::Probe);
+    for _ in 0..3 {
+        breaker.admit().unwrap().failed(None);
+    }
+    assert_eq!(gate.state(), GateState::Closed);
+    breaker.store_answers(true);
+    assert_eq!(gate.state(), GateState::Closed);
+    tokio::time::advance(SECOND * 10).await;
+    breaker.admit().unwrap().succeeded();
+    assert_eq!(gate.state(), GateState::Open);
+}

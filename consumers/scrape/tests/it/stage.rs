@@ -2,13 +2,13 @@
 
 use std::{
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicI64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use engine::{Clock, GateState, Message, Meta, Outcome, Stage};
+use engine::{Clock, Message, Meta, Outcome, Stage};
 use jiff::Timestamp;
 use schemas::{
     AnalysisResult, PostRef, PostScraped, Reason, Record, Run, Submission,
@@ -19,13 +19,15 @@ use schemas::{
 };
 use serde_json::{Value, json};
 use store::{BlobStore, SqliteStore, Store, StorePolicy};
-use trustcard_scrape::{ScrapeConfig, ScrapeStage, circuit::Breaker};
+use trustcard_scrape::{ScrapeConfig, ScrapeStage};
 use wiremock::{
     Mock, MockServer, Request, ResponseTemplate,
     matchers::{method, path},
 };
 
 use crate::{adapters::QUERY_PATH, origins::jpeg};
+
+mod gate;
 
 /// A clock that stands still until it is moved.
 struct TestClock(AtomicI64);
@@ -48,7 +50,7 @@ struct Bench {
     store: Arc<dyn Store>,
     blobs: BlobStore,
     server: MockServer,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Bench {
@@ -101,7 +103,7 @@ impl Bench {
             store,
             blobs,
             server,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -401,72 +403,6 @@ async fn an_expired_picture_makes_the_post_be_read_again_once() {
     let event = scraped(&bench.process(&bench.message("CHAIm2sHSQZ", 1)).await);
     assert_eq!(event.content.media[0].failure, Some(Reason::MediaExpired));
     assert_eq!(bench.requests(QUERY_PATH).await, 2);
-}
-
-#[tokio::test]
-async fn when_the_upstream_fails_for_every_post_the_gate_closes_and_nothing_is_asked() {
-    let bench = Bench::new(|_, _| ResponseTemplate::new(429)).await;
-    assert_eq!(bench.stage.gate().state(), GateState::Open);
-    for n in 0..5 {
-        let outcome = bench.process(&bench.message(&format!("post{n}"), n)).await;
-        assert_eq!(outcome, Outcome::retry(Reason::UpstreamRateLimited));
-    }
-    assert_eq!(bench.stage.gate().state(), GateState::Closed);
-    assert_eq!(bench.stage.circuit().name(), "open");
-    let outcome = bench.process(&bench.message("post9", 9)).await;
-    assert_eq!(outcome, Outcome::retry(Reason::CircuitOpen));
-    assert_eq!(bench.requests(QUERY_PATH).await, 5);
-}
-
-#[tokio::test]
-async fn one_post_opens_the_circuit_when_the_upstream_is_down_but_not_when_it_may_be_at_fault() {
-    let bench = Bench::new(|_, _| ResponseTemplate::new(502)).await;
-    let message = bench.message("CHAIm2sHSQZ", 1);
-    for _ in 0..5 {
-        let outcome = bench.process(&message).await;
-        assert_eq!(outcome, Outcome::retry(Reason::UpstreamError));
-    }
-    assert_eq!(bench.stage.gate().state(), GateState::Closed);
-
-    let bench = Bench::new(|_, _| ResponseTemplate::new(200).set_body_json(json!({}))).await;
-    let message = bench.message("CHAIm2sHSQZ", 1);
-    for _ in 0..6 {
-        let outcome = bench.process(&message).await;
-        assert_eq!(outcome, Outcome::retry(Reason::UpstreamShapeChanged));
-    }
-    assert_eq!(bench.stage.gate().state(), GateState::Open);
-}
-
-#[tokio::test]
-async fn a_request_that_waited_while_the_circuit_opened_is_not_sent() {
-    let circuit: Arc<OnceLock<Breaker>> = Arc::default();
-    let shared = Arc::clone(&circuit);
-    // The first answer sends for fresh cookies, and when that request is to be made the circuit is open.
-    let bench = Bench::new(move |_, _| {
-        let breaker = shared.get().unwrap();
-        while let Some(ticket) = breaker.admit() {
-            ticket.failed(None);
-        }
-        ResponseTemplate::new(403)
-    })
-    .await;
-    circuit.set(bench.stage.circuit()).unwrap();
-    let outcome = bench.process(&bench.message("CHAIm2sHSQZ", 1)).await;
-    assert_eq!(outcome, Outcome::retry(Reason::CircuitOpen));
-    assert_eq!(bench.server.received_requests().await.unwrap().len(), 2);
-}
-
-#[tokio::test]
-async fn posts_that_are_gone_do_not_open_the_circuit() {
-    let bench = Bench::new(|_, _| {
-        ResponseTemplate::new(200)
-            .set_body_json(json!({"errors": [{"code": 4_630_001}], "data": null}))
-    })
-    .await;
-    for n in 0..20 {
-        bench.process(&bench.message(&format!("post{n}"), n)).await;
-    }
-    assert_eq!(bench.stage.gate().state(), GateState::Open);
 }
 
 #[tokio::test]
