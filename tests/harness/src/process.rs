@@ -159,16 +159,17 @@ impl Up {
         ))
     }
 
-    /// Submits posts by their shortcodes in one batch, waiting where there is no room; the ids of their analyses.
+    /// Submits posts by their shortcodes, again where there is no room for all; the ids of their analyses.
     ///
     /// # Panics
-    /// When the API refuses one.
+    /// When the API refuses one for good.
     pub async fn submit(&self, shortcodes: &[String]) -> Vec<String> {
-        let urls: Vec<String> = shortcodes
+        let mut urls: Vec<String> = shortcodes
             .iter()
             .map(|code| format!("https://www.instagram.com/p/{code}/"))
             .collect();
-        until("room for a batch", async || {
+        let mut ids = Vec::new();
+        until("room for all of them", async || {
             let (status, answer) = self
                 .post("/api/analyze/batch", &json!({ "urls": urls }))
                 .await?;
@@ -176,16 +177,23 @@ impl Up {
             if status == 503 {
                 return None;
             }
-            assert_eq!(answer["accepted"], urls.len(), "{answer}");
-            let items = answer["items"].as_array()?;
-            Some(
-                items
+            let text = |item: &Value, key: &str| item[key].as_str().unwrap_or_default().to_owned();
+            ids.extend(
+                answer["items"]
+                    .as_array()?
                     .iter()
-                    .map(|item| item["analysis_id"].as_str().unwrap_or_default().to_owned())
-                    .collect(),
-            )
+                    .map(|item| text(item, "analysis_id")),
+            );
+            let rejected = answer["rejected"].as_array()?;
+            assert!(
+                rejected.iter().all(|item| item["retryable"] == true),
+                "{answer}"
+            );
+            urls = rejected.iter().map(|item| text(item, "url")).collect();
+            urls.is_empty().then_some(())
         })
-        .await
+        .await;
+        ids
     }
 
     /// The result of an analysis, once it has ended.
