@@ -104,7 +104,13 @@ pub async fn start_stage(
             let scorer = Scorer::new(parts.settings.scoring.clone())
                 .map_err(|error| Failure::Configuration(format!("scoring: {error}")))?;
             let metrics = score::Metrics::register(&parts.registry)?;
-            let stage = ScoreStage::new(scorer, parts.store.clone(), parts.clock.clone(), metrics);
+            let stage = ScoreStage::new(
+                scorer,
+                parts.store.clone(),
+                parts.clock.clone(),
+                metrics,
+                stages.score.output_limit_bytes,
+            );
             heartbeat::start("score", || json!({}), parts, shutdown, tasks);
             run_stage(stage, &stages.score, parts, shutdown, tasks);
         }
@@ -125,13 +131,13 @@ pub async fn start_detect(
     let detector = tokio::task::spawn_blocking(move || Detector::start(&config)).await?;
     let detector = Arc::new(detector.map_err(|error| Failure::Models(error.to_string()))?);
     let runtime = detector.runtime().map(detect::Runtime::name);
-    let stage = DetectStage {
-        store: parts.store.clone(),
-        blobs: parts.blobs.clone(),
-        detector: Arc::clone(&detector),
-        clock: parts.clock.clone(),
-        metrics: DetectMetrics::register(&parts.registry)?,
-    };
+    let stage = DetectStage::new(
+        parts.store.clone(),
+        parts.blobs.clone(),
+        Arc::clone(&detector),
+        parts.clock.clone(),
+        DetectMetrics::register(&parts.registry)?,
+    );
     heartbeat::start(
         "detect",
         move || describe(&detector),

@@ -192,6 +192,7 @@ pub fn load() -> Result<Settings> {
         variables,
         plain_names: PLAIN_NAMES,
         lists: LISTS,
+        dotted: &["kafka.client"],
     };
     let settings: Settings =
         engine::config::load(&layers).map_err(|error| Failure::Configuration(error.to_string()))?;
