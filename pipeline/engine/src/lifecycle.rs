@@ -128,22 +128,22 @@ impl Readiness {
         self.change(|parts| parts.fallen = true);
     }
 
-    /// Changes parts; logs which of them are missing when those are others than before.
+    /// Changes parts, and logs a change of which of them are missing.
     fn change(&self, change: impl FnOnce(&mut Parts)) {
-        let (before, after) = {
-            let mut parts = self.lock();
-            let before = parts.missing();
-            change(&mut parts);
-            (before, parts.missing())
-        };
-        if before.keys().eq(after.keys()) {
-            return;
+        match self.changed(change) {
+            None => {}
+            Some(missing) if missing.is_empty() => tracing::info!("ready"),
+            Some(missing) => tracing::info!(waiting_for = ?missing, "not ready"),
         }
-        if after.is_empty() {
-            tracing::info!("ready");
-        } else {
-            tracing::info!(waiting_for = ?after, "not ready");
-        }
+    }
+
+    /// Changes parts; which of them are missing now, with the reasons, when those are others than before.
+    fn changed(&self, change: impl FnOnce(&mut Parts)) -> Option<BTreeMap<String, String>> {
+        let mut parts = self.lock();
+        let before = parts.missing();
+        change(&mut parts);
+        let after = parts.missing();
+        (!before.keys().eq(after.keys())).then_some(after)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Parts> {
@@ -196,41 +196,22 @@ mod tests {
         assert_eq!(readiness.missing()["process"], "shutting down");
     }
 
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl std::io::Write for Lines {
-        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(text)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
     #[test]
-    fn a_change_of_readiness_is_logged_once_with_its_reasons() {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let log = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        tracing::subscriber::with_default(log, || {
-            let readiness = Readiness::new();
-            let part = readiness.part("broker", "connecting");
-            part.not_ready("still connecting");
-            part.ready();
-            part.ready();
-            readiness.fall();
-        });
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 3, "{text}");
-        assert!(lines.iter().all(|line| line.contains("INFO")), "{text}");
-        assert!(lines[0].contains(r#""broker": "connecting""#), "{text}");
-        assert!(lines[1].ends_with(": ready"), "{text}");
-        assert!(lines[2].contains("shutting down"), "{text}");
+    fn a_change_of_readiness_is_told_once_with_its_reasons() {
+        let readiness = Readiness::new();
+        let set = |reason: &str| {
+            let reason = reason.to_owned();
+            readiness.changed(|parts| {
+                parts.not_ready.insert("broker".to_owned(), reason);
+            })
+        };
+        let clear = || readiness.changed(|parts| parts.not_ready.clear());
+        assert_eq!(set("connecting").unwrap()["broker"], "connecting");
+        assert_eq!(set("still connecting"), None);
+        assert_eq!(clear(), Some(BTreeMap::new()));
+        assert_eq!(clear(), None);
+        let fall = || readiness.changed(|parts| parts.fallen = true);
+        assert_eq!(fall().unwrap()["process"], "shutting down");
+        assert_eq!(fall(), None);
     }
 }

@@ -48,10 +48,14 @@ impl TelemetryConfig {
             return Some(error.to_string());
         }
         let endpoint = &self.otlp_endpoint;
-        if !endpoint.is_empty() && !endpoint.starts_with("http://") && !endpoint.starts_with("https://") {
+        if !endpoint.is_empty()
+            && !endpoint.starts_with("http://")
+            && !endpoint.starts_with("https://")
+        {
             return Some("telemetry.otlp_endpoint must begin with http:// or https://".to_owned());
         }
-        (!(0.0..=1.0).contains(&self.sample_ratio)).then(|| "telemetry.sample_ratio must lie between 0 and 1".to_owned())
+        (!(0.0..=1.0).contains(&self.sample_ratio))
+            .then(|| "telemetry.sample_ratio must lie between 0 and 1".to_owned())
     }
 }
 

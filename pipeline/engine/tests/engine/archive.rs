@@ -55,7 +55,7 @@ async fn a_dead_letter_is_kept_before_its_offset_moves_and_nothing_else_is_kept(
     shelf.open.store(true, Ordering::Relaxed);
     rig.settled(10).await;
     started.drain().await.unwrap();
-    let kept = shelf.kept.lock().unwrap();
+    let kept = std::mem::take(&mut *shelf.kept.lock().unwrap());
     let letters: Vec<DeadLetter> = kept
         .iter()
         .map(|record| DeadLetter::read(&record.headers).unwrap().0)
