@@ -50,6 +50,7 @@ pub struct ModelInfo {
 
 /// The detectors of this process.
 pub struct Detector {
+    workers: usize,
     runtime: Option<Runtime>,
     models: Vec<ModelInfo>,
     ai_generated: Result<AiGenerated, Reason>,
@@ -70,8 +71,10 @@ impl Detector {
     /// [`StartError`] when a file is missing or another one, or a model can't be opened. A model that was not verified on
     /// the runtime of this machine is no error: its component says `skipped: runtime`.
     pub fn start(config: &DetectConfig) -> Result<Self, StartError> {
+        let workers = config.workers.max(1);
         if !config.models_enabled {
             return Ok(Self {
+                workers,
                 runtime: None,
                 models: Vec::new(),
                 ai_generated: Err(Reason::ModelsOff),
@@ -83,6 +86,7 @@ impl Detector {
             .and_then(|head| Some((head, registry.model(&head.model)?)));
         let Some((head, model)) = entries else {
             return Ok(Self {
+                workers,
                 runtime: None,
                 models: Vec::new(),
                 ai_generated: Err(Reason::NotInstalled),
@@ -116,6 +120,7 @@ impl Detector {
             skipped,
         };
         Ok(Self {
+            workers,
             runtime: Some(runtime.clone()),
             models: vec![
                 info(&model.name, &model.version),
@@ -123,6 +128,12 @@ impl Detector {
             ],
             ai_generated,
         })
+    }
+
+    /// Pictures that are worked on at once.
+    #[must_use]
+    pub const fn workers(&self) -> usize {
+        self.workers
     }
 
     /// The runtime in use; `None` with models off.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Message, Outcome, SharedClock, Stage, StageError};
+use engine::{Gate, GateState, GateWatch, Message, Outcome, SharedClock, Stage, StageError};
 use futures::future::join_all;
 use schemas::{
     Detections, PictureDetections, PictureFinding, PostScraped, Reason,
@@ -16,6 +16,7 @@ use schemas::{
     topics,
 };
 use store::{BlobError, BlobStore, ProgressStep, Store, StoreError};
+use tokio::sync::Semaphore;
 
 use crate::{
     AiVerdict, Detector, Verdict,
@@ -29,16 +30,62 @@ const DETECTED: u8 = 60;
 
 /// The detect stage.
 pub struct DetectStage {
-    /// Rows, and answers given before.
-    pub store: Arc<dyn Store>,
-    /// The pictures.
-    pub blobs: BlobStore,
-    /// The models.
-    pub detector: Arc<Detector>,
-    /// The wall clock.
-    pub clock: SharedClock,
-    /// Its metrics.
-    pub metrics: DetectMetrics,
+    store: Arc<dyn Store>,
+    blobs: BlobStore,
+    detector: Arc<Detector>,
+    clock: SharedClock,
+    metrics: DetectMetrics,
+    gate: Gate,
+    /// Leave to hold a picture's file in memory: one for each worker, and one that is read meanwhile.
+    files: Semaphore,
+}
+
+impl DetectStage {
+    /// A stage that reads pictures from `blobs`, asks `detector` about them, and keeps rows and answers in `store`.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        blobs: BlobStore,
+        detector: Arc<Detector>,
+        clock: SharedClock,
+        metrics: DetectMetrics,
+    ) -> Self {
+        Self {
+            files: Semaphore::new(detector.workers() + 1),
+            store,
+            blobs,
+            detector,
+            clock,
+            metrics,
+            gate: Gate::open(),
+        }
+    }
+}
+
+/// Why a post is tried again.
+enum Again {
+    /// The store failed.
+    Store(StoreError),
+    /// The media store failed.
+    Blobs,
+}
+
+impl From<StoreError> for Again {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Again> for Outcome {
+    fn from(again: Again) -> Self {
+        match again {
+            Again::Store(error) => {
+                tracing::warn!(%error, "store");
+                Self::retry(Reason::StoreUnavailable)
+            }
+            Again::Blobs => Self::retry(Reason::BlobUnavailable),
+        }
+    }
 }
 
 #[async_trait]
@@ -54,7 +101,14 @@ impl Stage for DetectStage {
     }
 
     async fn process(&self, batch: &[Message<PostScraped>]) -> Result<Vec<Outcome>, StageError> {
-        let outcomes = join_all(batch.iter().map(|message| self.detect(message))).await;
+        let seen = join_all(batch.iter().map(|message| self.detect(message))).await;
+        let mut away = seen
+            .iter()
+            .any(|seen| matches!(seen, Err(Again::Store(StoreError::Unavailable(_)))));
+        let outcomes: Vec<Outcome> = seen
+            .into_iter()
+            .map(|seen| seen.unwrap_or_else(Outcome::from))
+            .collect();
         let done = |(message, outcome): (&Message<PostScraped>, &Outcome)| {
             matches!(outcome, Outcome::Forward(_)).then_some(ProgressStep {
                 analysis_id: message.event.analysis_id,
@@ -63,11 +117,20 @@ impl Stage for DetectStage {
             })
         };
         let steps: Vec<ProgressStep> = batch.iter().zip(&outcomes).filter_map(done).collect();
-        self.store
-            .progress(&steps)
-            .await
-            .map_err(|error| StageError::new(Reason::StoreUnavailable, error))?;
+        let told = self.store.progress(&steps).await;
+        away |= matches!(told, Err(StoreError::Unavailable(_)));
+        // While the store is away posts wait in the topic; they are not at fault. What it can't read back is no outage.
+        if away {
+            self.gate.set(GateState::Probe);
+        } else if told.is_ok() && !steps.is_empty() {
+            self.gate.set(GateState::Open);
+        }
+        told.map_err(|error| StageError::new(Reason::StoreUnavailable, error))?;
         Ok(outcomes)
+    }
+
+    fn gate(&self) -> GateWatch {
+        self.gate.watch()
     }
 
     async fn on_dead_letter(
@@ -95,22 +158,19 @@ impl Stage for DetectStage {
 }
 
 impl DetectStage {
-    async fn detect(&self, message: &Message<PostScraped>) -> Outcome {
+    async fn detect(&self, message: &Message<PostScraped>) -> Result<Outcome, Again> {
         let post = &message.event;
         let pictures = post
             .content
             .media
             .iter()
             .filter(|media| media.kind != MediaKind::Video);
-        let seen: Result<Vec<PictureDetections>, Reason> =
+        let seen: Result<Vec<PictureDetections>, Again> =
             join_all(pictures.map(|media| self.picture(media)))
                 .await
                 .into_iter()
                 .collect();
-        let pictures = match seen {
-            Ok(pictures) => pictures,
-            Err(reason) => return Outcome::retry(reason),
-        };
+        let pictures = seen?;
         let detections = Detections {
             analysis_id: post.analysis_id,
             run: post.run,
@@ -122,14 +182,14 @@ impl DetectStage {
             pictures,
             runtime: self.detector.runtime().map(crate::Runtime::name),
         };
-        match schemas::encode(topics::DETECTIONS, &detections) {
-            Ok(record) => Outcome::Forward(vec![record]),
-            Err(_) => Outcome::Reject(Reason::SchemaMismatch),
-        }
+        Ok(schemas::encode(topics::DETECTIONS, &detections)
+            .map_or(Outcome::Reject(Reason::SchemaMismatch), |record| {
+                Outcome::Forward(vec![record])
+            }))
     }
 
     /// What is seen in one picture; an error is one of storage, and the whole post is tried again.
-    async fn picture(&self, media: &Media) -> Result<PictureDetections, Reason> {
+    async fn picture(&self, media: &Media) -> Result<PictureDetections, Again> {
         let ai_generated = match (self.detector.ai_model(), &media.blob) {
             (Err(reason), _) => PictureFinding::skipped(reason),
             (Ok(model), Some(blob)) => self.ai_generated(model, blob).await?,
@@ -156,13 +216,12 @@ impl DetectStage {
         }
     }
 
-    async fn ai_generated(&self, model: &str, blob: &BlobRef) -> Result<PictureFinding, Reason> {
+    async fn ai_generated(&self, model: &str, blob: &BlobRef) -> Result<PictureFinding, Again> {
         let detector = format!("{AI_GENERATED}:{model}");
         let kept = self
             .store
             .finding(&blob.sha256, &detector, self.clock.now())
-            .await
-            .map_err(unavailable)?;
+            .await?;
         if let Some(kept) = kept {
             self.metrics.answer(Answer::Reused);
             return Ok(PictureFinding {
@@ -170,6 +229,8 @@ impl DetectStage {
                 ..kept
             });
         }
+        // Nothing closes it; the permit ends with the file.
+        let _held = self.files.acquire().await;
         let file = match self.blobs.get(blob).await {
             Ok(file) => file,
             // A file that is gone comes back only with another scrape: this picture is lost to this run, not the post.
@@ -178,7 +239,7 @@ impl DetectStage {
             }
             Err(error) => {
                 tracing::warn!(sha256 = blob.sha256, %error, "media store");
-                return Err(Reason::BlobUnavailable);
+                return Err(Again::Blobs);
             }
         };
         match self.detector.ai_generated(file).await {
@@ -187,8 +248,7 @@ impl DetectStage {
                 let finding = finding(verdict);
                 self.store
                     .keep_finding(&blob.sha256, &detector, &finding, self.clock.now())
-                    .await
-                    .map_err(unavailable)?;
+                    .await?;
                 self.metrics.answer(Answer::Computed);
                 Ok(finding)
             }
@@ -199,15 +259,6 @@ impl DetectStage {
             }
         }
     }
-}
-
-#[allow(
-    clippy::needless_pass_by_value,
-    reason = "used as a function of map_err"
-)]
-fn unavailable(error: StoreError) -> Reason {
-    tracing::warn!(%error, "store");
-    Reason::StoreUnavailable
 }
 
 fn finding(answer: AiVerdict) -> PictureFinding {

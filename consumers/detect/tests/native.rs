@@ -6,11 +6,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
+#[path = "common/posts.rs"]
+mod posts;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use common::{Setup, Then, fixture, model, plain};
+use engine::Stage;
+use posts::{post, seen, stage};
 use schemas::Reason;
 use trustcard_detect::{
     ComponentError, DetectConfig, Detector, Registry, Runtime, Verdict,
@@ -158,4 +162,27 @@ async fn outputs_that_are_no_features_fail_on_the_native_runtime_too() {
         let answer = start(wrong).ai_generated(plain([1, 2, 3]).into()).await;
         assert_eq!(answer, Err(ComponentError::Skipped(Reason::Runtime)));
     }
+}
+
+#[tokio::test]
+async fn the_same_bytes_are_never_looked_at_twice() {
+    let Some(config) = real() else { return };
+    let detector = Arc::new(Detector::start(&config).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let (stage, blobs) = stage(folder.path(), detector);
+    let file = fixture("baseline.jpg").into();
+    let blob = blobs.put(file, "image/jpeg").await.unwrap();
+
+    let mut findings = Vec::new();
+    for post_id in ["first", "second"] {
+        let outcomes = stage
+            .process(&[post(post_id, std::slice::from_ref(&blob))])
+            .await;
+        let mut pictures = seen(&outcomes.unwrap()[0]);
+        findings.push(pictures.remove(0).ai_generated);
+    }
+    assert!(findings[0].probability.is_some() && !findings[0].reused);
+    assert!(findings[1].reused);
+    findings[1].reused = false;
+    assert_eq!(findings[0], findings[1]);
 }

@@ -7,3 +7,4 @@ mod common;
 mod pictures;
 mod pull;
 mod registry;
+mod stage;

@@ -1,0 +1,82 @@
+//! A stage with a given detector, and posts for it.
+
+use std::{path::Path, sync::Arc};
+
+use engine::{Message, Meta, Outcome, SystemClock};
+use jiff::Timestamp;
+use schemas::{
+    Detections, PictureDetections, PostRef, PostScraped, Run,
+    events::scraped::{BlobRef, Media, MediaKind, Post, PostKind},
+    identity, topics,
+};
+use store::{BlobStore, SqliteStore, StorePolicy};
+use trustcard_detect::{Detector, metrics::DetectMetrics, stage::DetectStage};
+
+/// A stage on a store and media files in `folder`, and these files.
+pub fn stage(folder: &Path, detector: Arc<Detector>) -> (DetectStage, BlobStore) {
+    let store = SqliteStore::open(&folder.join("store.db"), StorePolicy::default()).unwrap();
+    let blobs = BlobStore::local(&folder.join("media")).unwrap();
+    let metrics = DetectMetrics::register(&prometheus::Registry::new()).unwrap();
+    let clock = Arc::new(SystemClock);
+    let stage = DetectStage::new(Arc::new(store), blobs.clone(), detector, clock, metrics);
+    (stage, blobs)
+}
+
+/// A post of these pictures, scraped now.
+pub fn post(post_id: &str, pictures: &[BlobRef]) -> Message<PostScraped> {
+    let now = engine::Clock::now(&SystemClock);
+    let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap();
+    let media = pictures.iter().zip(0..).map(|(blob, index)| Media {
+        index,
+        kind: MediaKind::Image,
+        blob: Some(blob.clone()),
+        failure: None,
+        width: None,
+        height: None,
+        duration_s: None,
+    });
+    let event = PostScraped {
+        analysis_id: identity::derive(&[post_id]),
+        run: Run::submitted(now),
+        post: PostRef {
+            post_id: post_id.to_owned(),
+            url: format!("https://www.instagram.com/p/{post_id}/"),
+        },
+        scraped_at: now,
+        reused: false,
+        content: Post {
+            kind: PostKind::Carousel,
+            adapter: "web".to_owned(),
+            caption: None,
+            author: None,
+            taken_at: None,
+            like_count: None,
+            comment_count: None,
+            play_count: None,
+            location: None,
+            coauthors: Vec::new(),
+            is_paid_partnership: false,
+            gen_ai_label: None,
+            media: media.collect(),
+        },
+    };
+    let meta = Meta {
+        topic: topics::POSTS.into(),
+        partition: 0,
+        offset: 0,
+        timestamp: now,
+        event_id: "id".into(),
+        attempt: 1,
+    };
+    Message { event, meta }
+}
+
+/// What was seen in a post's pictures.
+pub fn seen(outcome: &Outcome) -> Vec<PictureDetections> {
+    let Outcome::Forward(records) = outcome else {
+        panic!("{outcome:?}")
+    };
+    let detections: Detections =
+        schemas::decode(&records[0].headers, records[0].value.as_deref()).unwrap();
+    detections.pictures
+}
