@@ -50,7 +50,7 @@ fn bench() -> Bench {
         stage,
         store,
         blobs,
-        folder: folder,
+        folder,
     }
 }
 
