@@ -125,29 +125,11 @@ impl Stage for ScoreStage {
             message: letter.code.sentence().to_owned(),
             stage: NAME.to_owned(),
         };
-        let (id, run, at) = (
-            detections.analysis_id,
-            detections.run,
-            message.meta.timestamp,
-        );
-        let told = store::fail(
-            &*self.store,
-            (id, run, &detections.post),
-            failure.clone(),
-            at,
-            self.clock.now(),
-        );
-        let records = match told.await {
-            Ok(records) => records,
-            Err(StoreError::Corrupt(detail)) => {
-                // Asking again would not help and the partition must go on, so that at least readers of the topic are told.
-                tracing::error!(analysis_id = %id, detail, "the failed result is in the topic but not in the store");
-                AnalysisResult::failed(id, run, detections.post.clone(), failure, at)
-                    .records(false)
-                    .map_err(|error| StageError::new(Reason::SchemaMismatch, error))?
-            }
-            Err(error) => return Err(StageError::new(Reason::StoreUnavailable, error)),
-        };
+        let run = (detections.analysis_id, detections.run, &detections.post);
+        let at = message.meta.timestamp;
+        let records = store::fail(&*self.store, run, failure, at, self.clock.now())
+            .await
+            .map_err(|error| StageError::new(Reason::StoreUnavailable, error))?;
         if !records.is_empty() {
             self.metrics.observe_dead_letter();
         }

@@ -347,9 +347,10 @@ pub struct KeptDeadLetter {
 }
 
 /// Ends a run without a score: writes the failed row and gives the records that must be produced, none if it was deleted.
+/// Where the row can't be read any more, asking again would not help, and at least the readers of `results` are told.
 ///
 /// # Errors
-/// When the store did not take it.
+/// When the store did not answer.
 pub async fn fail(
     store: &dyn Store,
     (analysis_id, run, post): (Uuid, Run, &PostRef),
@@ -358,10 +359,16 @@ pub async fn fail(
     now: Timestamp,
 ) -> Result<Vec<schemas::Record>> {
     let result = AnalysisResult::failed(analysis_id, run, post.clone(), error, at);
-    match store.finish(&result, now).await? {
-        Finished::Written { latest } => result
-            .records(latest)
-            .map_err(|error| StoreError::Corrupt(error.to_string())),
-        Finished::Deleted => Ok(Vec::new()),
-    }
+    let latest = match store.finish(&result, now).await {
+        Ok(Finished::Written { latest }) => latest,
+        Ok(Finished::Deleted) => return Ok(Vec::new()),
+        Err(StoreError::Corrupt(detail)) => {
+            tracing::error!(%analysis_id, detail, "the failed result is on its topic but not in the store");
+            false
+        }
+        Err(error) => return Err(error),
+    };
+    result
+        .records(latest)
+        .map_err(|error| StoreError::Corrupt(error.to_string()))
 }
