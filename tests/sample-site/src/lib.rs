@@ -153,7 +153,10 @@ impl SampleSite {
     /// The posts to submit, with how each must end: those of the folder, or the site's own.
     #[must_use]
     pub fn posts(&self) -> &[SamplePost] {
-        self.site.folder.as_ref().map_or_else(|| posts(), Folder::listed)
+        self.site
+            .folder
+            .as_ref()
+            .map_or_else(|| posts(), Folder::listed)
     }
 
     /// `http://127.0.0.1:{port}`, no slash at the end.
