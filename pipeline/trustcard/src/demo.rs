@@ -11,7 +11,7 @@ use crate::{
     cli::{DemoArgs, UpArgs},
     client::{Api, submit},
     settings::Settings,
-    show::{numbers, reasons, score, table, text},
+    show::{numbers, reasons, say, score, table, text},
     up::Up,
 };
 
@@ -66,12 +66,12 @@ pub async fn run(args: DemoArgs, settings: Settings) -> Result<bool> {
     };
     let good = rows.len() == up.sample_posts().len() && rows.iter().all(Row::as_expected);
     if args.json {
-        println!(
+        say!(
             "{}",
             serde_json::to_string_pretty(&document(&rows, &up, good))?
         );
     } else {
-        print(&rows, &up, &data_dir, args.exit);
+        print(&rows, &up, &data_dir, args.exit)?;
     }
     if args.exit {
         up.stop().await?;
@@ -166,7 +166,7 @@ fn document(rows: &[Row], up: &Up, good: bool) -> Value {
     json!({ "as_expected": good, "models": up.models_line(), "p50_ms": p50, "p99_ms": p99, "posts": posts })
 }
 
-fn print(rows: &[Row], up: &Up, data_dir: &Path, ends: bool) {
+fn print(rows: &[Row], up: &Up, data_dir: &Path, ends: bool) -> Result<()> {
     let mut shown = table(&[
         "post",
         "what it is",
@@ -194,23 +194,27 @@ fn print(rows: &[Row], up: &Up, data_dir: &Path, ends: bool) {
                 .map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0}")),
         ]);
     }
-    println!("{shown}\n");
+    say!("{shown}\n");
     let (p50, p99) = times(rows);
-    println!(
+    say!(
         "{} posts, submit to result: p50 {p50:.0} ms, p99 {p99:.0} ms. {}",
         rows.len(),
         up.models_line()
     );
-    println!("\nWhere to look next:");
+    say!("\nWhere to look next:");
     if ends {
-        println!(
-            "  trustcard up --sample-site --data-dir {}",
+        let program = std::env::args_os()
+            .next()
+            .unwrap_or_else(|| "trustcard".into());
+        say!(
+            "  {} up --sample-site --data-dir {}",
+            program.display(),
             data_dir.display()
         );
-        println!("      serves these results again at the addresses below");
+        say!("      serves these results again at the addresses below");
     } else {
-        println!("  kcat -b {} -t trustcard.results -C -e", up.bootstrap());
-        println!("      the same results as the services downstream read them");
+        say!("  kcat -b {} -t trustcard.results -C -e", up.bootstrap());
+        say!("      the same results as the services downstream read them");
     }
     let base = if ends {
         up.usual_api_url()
@@ -218,15 +222,16 @@ fn print(rows: &[Row], up: &Up, data_dir: &Path, ends: bool) {
         up.api_url()
     };
     if let Some(row) = rows.iter().find(|row| row.result["status"] == "completed") {
-        println!("  {base}/api/reports/{}", text(&row.result["analysis_id"]));
-        println!("      the report of {}", row.post.shortcode);
+        say!("  {base}/api/reports/{}", text(&row.result["analysis_id"]));
+        say!("      the report of {}", row.post.shortcode);
     }
-    println!("  {base}/status and {base}/metrics");
-    println!("  docs/decisions");
-    println!("      why it is built this way");
+    say!("  {base}/status and {base}/metrics");
+    say!("  docs/decisions");
+    say!("      why it is built this way");
     if !ends {
-        println!("\nStill running; Ctrl-C ends it.");
+        say!("\nStill running; Ctrl-C ends it.");
     }
+    Ok(())
 }
 
 /// Components that did not run, short; the extraction that failed says so under the reasons already.

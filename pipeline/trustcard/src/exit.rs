@@ -38,3 +38,10 @@ pub fn code(error: &anyhow::Error) -> ExitCode {
         None => 1,
     })
 }
+
+/// Whether standard output was closed by its reader.
+#[must_use]
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

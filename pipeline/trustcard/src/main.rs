@@ -25,6 +25,8 @@ fn main() -> ExitCode {
     match start(cli) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
+        // The reader of standard output has seen enough.
+        Err(error) if exit::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("trustcard: {error:#}");
             exit::code(&error)

@@ -10,7 +10,12 @@ use detect::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use crate::{cli::ModelsCommand, exit::Failure, settings::Settings, show::table};
+use crate::{
+    cli::ModelsCommand,
+    exit::Failure,
+    settings::Settings,
+    show::{say, table},
+};
 
 /// Runs the command.
 ///
@@ -31,7 +36,7 @@ pub async fn run(command: ModelsCommand, settings: &Settings) -> Result<()> {
                 } else {
                     "already there"
                 };
-                println!("{}  {how}, hash right  {}", file.name, file.path.display());
+                say!("{}  {how}, hash right  {}", file.name, file.path.display());
             }
         }
         ModelsCommand::Ls { json } => list(&registry, settings, json)?,
@@ -66,7 +71,7 @@ fn list(registry: &Registry, settings: &Settings, as_json: bool) -> Result<()> {
                 json!({ "name": id, "package": package, "licence": licence, "installed": path.exists(), "path": path })
             })
             .collect();
-        println!("{}", serde_json::to_string_pretty(&files)?);
+        say!("{}", serde_json::to_string_pretty(&files)?);
         return Ok(());
     }
     let mut rows = table(&["name", "package", "licence", "installed"]);
@@ -78,7 +83,7 @@ fn list(registry: &Registry, settings: &Settings, as_json: bool) -> Result<()> {
         };
         rows.add_row([id, package, licence, installed]);
     }
-    println!("{rows}");
+    say!("{rows}");
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use scrape::ScrapeConfig;
 use serde::{Deserialize, Serialize};
 use store::StorePolicy;
 
-use crate::exit::Failure;
+use crate::{exit::Failure, show::say};
 
 /// Plain names that operators know from the application before, and the keys they set.
 const PLAIN_NAMES: &[(&str, &str)] = &[
@@ -241,7 +241,7 @@ impl Settings {
 /// # Errors
 /// When it can't be written.
 pub fn print(settings: &Settings) -> Result<()> {
-    print!(
+    say!(
         "{}",
         toml::to_string_pretty(settings).context("the settings can't be written as TOML")?
     );

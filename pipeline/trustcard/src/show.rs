@@ -1,8 +1,24 @@
 //! What people see: tables, progress bars, short texts.
 
+use std::io::Write;
+
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
+
+/// Writes one line to standard output.
+///
+/// # Errors
+/// When nobody reads it any more; `main` ends quietly then.
+pub fn line(text: std::fmt::Arguments<'_>) -> std::io::Result<()> {
+    writeln!(std::io::stdout(), "{text}")
+}
+
+/// `println!` that gives an error instead of a panic where the reader has gone, as after `| head`.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::show::line(format_args!($($text)*))? };
+}
+pub(crate) use say;
 
 /// Width of a table that goes to a file or a pipe, in characters.
 const PIPE_WIDTH: u16 = 160;

@@ -23,6 +23,7 @@ use crate::{
     parts::Parts,
     roles::{self, Role, Tasks},
     settings::Settings,
+    show::say,
 };
 
 mod dead_letters;
@@ -51,7 +52,7 @@ pub struct Up {
 /// When a part can't be started or breaks.
 pub async fn run(args: UpArgs, settings: Settings) -> Result<()> {
     let up = Up::start(&args, settings, None).await?;
-    up.greet(&args);
+    up.greet(&args)?;
     up.run_until_signal().await
 }
 
@@ -133,21 +134,22 @@ impl Up {
             .with_context(|| format!("{} can't be written", run_file(data_dir).display()))
     }
 
-    fn greet(&self, args: &UpArgs) {
-        println!("API      {}", self.api_url());
-        println!(
+    fn greet(&self, args: &UpArgs) -> Result<()> {
+        say!("API      {}", self.api_url());
+        say!(
             "broker   {}  (in memory; try: kcat -b {} -L)",
             self.bootstrap(),
             self.bootstrap()
         );
-        println!("data     {}", args.data_dir.display());
-        println!("models   {}", self.models_line());
-        println!(
+        say!("data     {}", args.data_dir.display());
+        say!("models   {}", self.models_line());
+        say!(
             "Stages of other processes on this broker would escape its meter: scale out on a real Kafka."
         );
-        println!(
+        say!(
             "Results and dead letters are rolling windows on their topics; every result is a row: `trustcard results`."
         );
+        Ok(())
     }
 
     /// Base address of the API.

@@ -10,7 +10,7 @@ use crate::{
     cli::ResultsArgs,
     exit::Failure,
     settings::Settings,
-    show::{reasons, score, table, text},
+    show::{reasons, say, score, table, text},
     up,
 };
 
@@ -26,7 +26,7 @@ pub async fn run(args: ResultsArgs, settings: &Settings) -> Result<()> {
     let list = api.list(args.limit, args.status.as_deref()).await?;
     if args.json {
         for one in list {
-            println!("{one}");
+            say!("{one}");
         }
         return Ok(());
     }
@@ -48,7 +48,7 @@ pub async fn run(args: ResultsArgs, settings: &Settings) -> Result<()> {
             &reasons(one, 3),
         ]);
     }
-    println!("{rows}");
+    say!("{rows}");
     Ok(())
 }
 
@@ -80,9 +80,9 @@ async fn follow(args: &ResultsArgs, settings: &Settings) -> Result<()> {
             continue;
         };
         if args.json {
-            println!("{result}");
+            say!("{result}");
         } else {
-            println!(
+            say!(
                 "{}  {:>6}  {:2}  {}",
                 text(&result["post"]["post_id"]),
                 score(&result),

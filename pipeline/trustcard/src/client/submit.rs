@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Api, Batch, Rejected};
 use crate::{
     cli::SubmitArgs,
-    show::{progress_bar, table},
+    show::{progress_bar, say, table},
 };
 
 /// URLs in one request. Small enough that a refusal for want of room costs little.
@@ -153,10 +153,10 @@ fn print(sent: &Sent, as_json: bool) -> Result<()> {
         let batches: Vec<_> = sent.batches.iter().map(|(id, _)| id).collect();
         let document = json!({ "batches": batches, "accepted": sent.accepted, "duplicates": sent.duplicates,
             "rejected": sent.rejected });
-        println!("{}", serde_json::to_string_pretty(&document)?);
+        say!("{}", serde_json::to_string_pretty(&document)?);
         return Ok(());
     }
-    println!(
+    say!(
         "{} accepted, {} repeated, {} refused",
         sent.accepted,
         sent.duplicates,
@@ -171,10 +171,10 @@ fn print(sent: &Sent, as_json: bool) -> Result<()> {
                 item.error["message"].as_str().unwrap_or("refused"),
             ]);
         }
-        println!("{rows}");
+        say!("{rows}");
     }
     for (batch, items) in &sent.batches {
-        println!("batch {batch}: {items} posts");
+        say!("batch {batch}: {items} posts");
     }
     Ok(())
 }
