@@ -4,7 +4,7 @@ use serde_json::json;
 use trustcard_tests::{process::Up, wait::until};
 
 #[tokio::test]
-async fn sigterm_drains_and_nothing_is_redone_by_the_next_start() {
+async fn sigterm_drains_and_the_next_start_finishes_what_was_left() {
     let data = tempfile::tempdir().unwrap();
     let up = Up::start(data.path(), &["--sample-site", "--no-ml"], &[]).await;
     let codes: Vec<String> = (0..50).map(|number| format!("loadterm{number}")).collect();
