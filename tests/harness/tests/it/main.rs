@@ -5,5 +5,6 @@ mod architecture;
 mod commands;
 mod demo;
 mod nothing_lost;
+mod roles;
 mod shutdown;
 mod tracing;

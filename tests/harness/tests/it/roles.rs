@@ -1,0 +1,102 @@
+//! Each role as a process of its own, with nothing between them but topics and the data folder.
+
+use engine::{EmbeddedBroker, EmbeddedTopic};
+use sample_site::{SampleSite, SiteConfig};
+use serde_json::Value;
+use tokio::process::Child;
+use trustcard_tests::{process::command, wait::until};
+
+#[tokio::test]
+async fn five_processes_bring_a_post_from_the_request_to_its_result() {
+    let topics: Vec<EmbeddedTopic> = schemas::topics::all()
+        .into_iter()
+        .map(|name| EmbeddedTopic {
+            name,
+            partitions: 2,
+            required_groups: Vec::new(),
+        })
+        .collect();
+    let broker = EmbeddedBroker::start(&topics).unwrap();
+    let site = SampleSite::start(SiteConfig::default()).await.unwrap();
+    let data = tempfile::tempdir().unwrap();
+    // Taken and given back, so that the API and this test agree on a port before the API runs.
+    let port = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+
+    let start = |role: &str| -> Child {
+        let mut command = command(&[role, "--data-dir", data.path().to_str().unwrap()]);
+        command
+            .env("API_PORT", port.to_string())
+            .env("TRUSTCARD__OPS__PORT", "0")
+            .env("TRUSTCARD__KAFKA__BOOTSTRAP", broker.kafka().bootstrap())
+            .env("TRUSTCARD__KAFKA__CLIENT__SESSION_TIMEOUT_MS", "6000")
+            .env("TRUSTCARD__DETECT__MODELS_ENABLED", "false")
+            .env("TRUSTCARD__SCRAPE__UPSTREAM__BASE_URL", site.base_url())
+            .env("TRUSTCARD__SCRAPE__NETWORK__ALLOW_LOOPBACK", "true")
+            .env("TRUSTCARD__SCRAPE__NETWORK__MEDIA_HOSTS", "127.0.0.1");
+        command.spawn().unwrap()
+    };
+    let mut processes: Vec<Child> = ["api", "record", "scrape", "detect", "score"]
+        .iter()
+        .map(|role| start(role))
+        .collect();
+
+    let api = format!("http://127.0.0.1:{port}");
+    let health = until("every role to give a sign of life", async || {
+        let answer = get(&format!("{api}/status")).await?;
+        let stages = answer["stages"].as_object()?;
+        (["record", "scrape", "detect", "score"]
+            .iter()
+            .all(|role| stages.contains_key(*role)))
+        .then_some(answer)
+    })
+    .await;
+    assert_eq!(health["database"]["total_analyses"], 0);
+
+    let submit = [
+        "submit",
+        "https://www.instagram.com/p/DTCsatire01/",
+        "--wait",
+        "--api",
+        &api,
+    ];
+    let sent = command(&submit).output().await.unwrap();
+    assert!(
+        sent.status.success(),
+        "{}",
+        String::from_utf8_lossy(&sent.stderr)
+    );
+    let list = get(&format!("{api}/api/results")).await.unwrap();
+    let result = &list["analyses"][0];
+    assert_eq!(
+        (&result["post_id"], &result["status"]),
+        (&Value::from("DTCsatire01"), &Value::from("completed")),
+        "{list}"
+    );
+
+    for process in &processes {
+        let pid = process.id().unwrap().to_string();
+        tokio::process::Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .await
+            .unwrap();
+    }
+    for process in &mut processes {
+        assert!(
+            process.wait().await.unwrap().success(),
+            "a role drains on SIGTERM"
+        );
+    }
+}
+
+/// A JSON document, if the server is there and has one.
+async fn get(url: &str) -> Option<Value> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    http.get(url).send().await.ok()?.json().await.ok()
+}
