@@ -7,4 +7,5 @@
 
 pub mod otlp;
 pub mod process;
+pub mod servers;
 pub mod wait;

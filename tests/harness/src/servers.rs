@@ -1,0 +1,125 @@
+//! Real servers for tests: a Kafka broker of one's own, started by the scripts an operator uses, and the shared CQL server.
+
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use tempfile::TempDir;
+
+/// The CQL server that `make servers-up` starts, or the one `TRUSTCARD_TEST_CQL` names, as `host:port`.
+#[must_use]
+pub fn cql() -> String {
+    std::env::var("TRUSTCARD_TEST_CQL").unwrap_or_else(|_| "127.0.0.1:19042".to_owned())
+}
+
+/// `count` ports in a row that were free a moment ago.
+///
+/// # Panics
+/// When there are none.
+#[must_use]
+pub fn free_ports(count: u16) -> u16 {
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    for _ in 0..200 {
+        let first = TcpListener::bind("127.0.0.1:0").and_then(|l| Ok(l.local_addr()?.port()));
+        let first = first.expect("a free port");
+        if first < u16::MAX - count && (first..first + count).all(free) {
+            return first;
+        }
+    }
+    panic!("no {count} free ports in a row");
+}
+
+/// A Kafka broker of one's own, in its own folder. Dropped, it is killed and its data are gone.
+#[derive(Debug)]
+pub struct KafkaServer {
+    folder: TempDir,
+    port: u16,
+    proxied: u16,
+}
+
+impl KafkaServer {
+    /// Starts a broker and waits until it answers.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub async fn start() -> Self {
+        let server = Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            port: free_ports(3),
+            proxied: free_ports(1),
+        };
+        server.start_again().await;
+        server
+    }
+
+    /// Starts it once more on the same data.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub async fn start_again(&self) {
+        let (port, proxied) = (self.port.to_string(), self.proxied.to_string());
+        self.script("start", vec![port, proxied]).await;
+    }
+
+    /// Ends it with SIGKILL; its data stay.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub async fn kill(&self) {
+        self.script("kill", Vec::new()).await;
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Where a proxy forwards to: a listener whose clients are told to come back to [`Self::proxy_port`].
+    #[must_use]
+    pub fn behind_proxy(&self) -> String {
+        format!("127.0.0.1:{}", self.port + 1)
+    }
+
+    /// The port on which a proxy must listen.
+    #[must_use]
+    pub const fn proxy_port(&self) -> u16 {
+        self.proxied
+    }
+
+    async fn script(&self, verb: &'static str, arguments: Vec<String>) {
+        let mut command = kafka_script(verb);
+        command.arg(self.folder.path()).args(arguments);
+        let output = tokio::task::spawn_blocking(move || command.output()).await;
+        let output = output.expect("a thread").expect("bash");
+        assert!(
+            output.status.success(),
+            "kafka.sh {verb}: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+impl Drop for KafkaServer {
+    fn drop(&mut self) {
+        let mut command = kafka_script("kill");
+        command.arg(self.folder.path());
+        // Not there any more: nothing to do.
+        let _ = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+}
+
+fn kafka_script(verb: &str) -> Command {
+    let mut command = Command::new(root().join("infra/dev/kafka.sh"));
+    command.arg(verb).stdin(Stdio::null());
+    command
+}
+
+/// The checkout this test was built from.
+#[must_use]
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
