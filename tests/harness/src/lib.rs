@@ -5,7 +5,12 @@
     reason = "a harness that can't go on ends the test"
 )]
 
+pub mod api;
+pub mod balance;
+pub mod cluster;
 pub mod otlp;
 pub mod process;
+pub mod read;
+pub mod role;
 pub mod servers;
 pub mod wait;

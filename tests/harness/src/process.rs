@@ -1,14 +1,15 @@
 //! A `trustcard` process of its own, as an operator would start it.
 
 use std::{
+    ops::Deref,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::process::{Child, Command};
 
-use crate::wait::until;
+use crate::{api::Api, wait::until};
 
 /// The binary that `cargo build -p trustcard` made beside this test.
 ///
@@ -46,9 +47,7 @@ pub fn command(arguments: &[&str]) -> Command {
 #[derive(Debug)]
 pub struct Up {
     child: Child,
-    http: reqwest::Client,
-    /// Base address of its API.
-    pub api: String,
+    client: Api,
     /// Address of its broker.
     pub bootstrap: String,
 }
@@ -81,15 +80,9 @@ impl Up {
                 .expect("up.json names its addresses")
                 .to_owned()
         };
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .expect("an HTTP client");
         Self {
             child,
-            http,
-            api: text("api"),
+            client: Api::new(text("api")),
             bootstrap: text("bootstrap"),
         }
     }
@@ -118,91 +111,12 @@ impl Up {
     pub async fn ended(mut self) -> ExitStatus {
         self.child.wait().await.expect("a child")
     }
+}
 
-    /// GET; status and JSON body (null when the body is none).
-    pub async fn get(&self, path: &str) -> (u16, Value) {
-        let answer = self
-            .http
-            .get(format!("{}{path}", self.api))
-            .send()
-            .await
-            .expect("the API answers");
-        (
-            answer.status().as_u16(),
-            answer.json().await.unwrap_or_default(),
-        )
-    }
+impl Deref for Up {
+    type Target = Api;
 
-    /// GET of a page that is text.
-    pub async fn text(&self, path: &str) -> String {
-        let answer = self
-            .http
-            .get(format!("{}{path}", self.api))
-            .send()
-            .await
-            .expect("the API answers");
-        answer.text().await.expect("text")
-    }
-
-    /// POST of JSON; `None` when the connection broke.
-    pub async fn post(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
-        let answer = self
-            .http
-            .post(format!("{}{path}", self.api))
-            .json(body)
-            .send()
-            .await
-            .ok()?;
-        Some((
-            answer.status().as_u16(),
-            answer.json().await.unwrap_or_default(),
-        ))
-    }
-
-    /// Submits posts by their shortcodes, again where there is no room for all; the ids of their analyses.
-    ///
-    /// # Panics
-    /// When the API refuses one for good.
-    pub async fn submit(&self, shortcodes: &[String]) -> Vec<String> {
-        let mut urls: Vec<String> = shortcodes
-            .iter()
-            .map(|code| format!("https://www.instagram.com/p/{code}/"))
-            .collect();
-        let mut ids = Vec::new();
-        until("room for all of them", async || {
-            let (status, answer) = self
-                .post("/api/analyze/batch", &json!({ "urls": urls }))
-                .await?;
-            assert!(status == 202 || status == 503, "{status} {answer}");
-            if status == 503 {
-                return None;
-            }
-            let text = |item: &Value, key: &str| item[key].as_str().unwrap_or_default().to_owned();
-            ids.extend(
-                answer["items"]
-                    .as_array()?
-                    .iter()
-                    .map(|item| text(item, "analysis_id")),
-            );
-            let rejected = answer["rejected"].as_array()?;
-            assert!(
-                rejected.iter().all(|item| item["retryable"] == true),
-                "{answer}"
-            );
-            urls = rejected.iter().map(|item| text(item, "url")).collect();
-            urls.is_empty().then_some(())
-        })
-        .await;
-        ids
-    }
-
-    /// The result of an analysis, once it has ended.
-    pub async fn ended_analysis(&self, analysis_id: &str) -> Value {
-        until("a terminal result", async || {
-            let (status, body) = self.get(&format!("/api/results/{analysis_id}")).await;
-            (status == 200 && (body["status"] == "completed" || body["status"] == "failed"))
-                .then_some(body)
-        })
-        .await
+    fn deref(&self) -> &Api {
+        &self.client
     }
 }

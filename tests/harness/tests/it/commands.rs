@@ -35,7 +35,7 @@ async fn submit_sends_a_file_and_waits_and_results_shows_what_came_out() {
         "--wait",
         "--json",
         "--api",
-        &up.api,
+        &up.url,
     ])
     .await;
     let document: Value = serde_json::from_slice(&sent.stdout).unwrap();
@@ -58,12 +58,12 @@ async fn submit_sends_a_file_and_waits_and_results_shows_what_came_out() {
         "--status",
         "completed",
         "--api",
-        &up.api,
+        &up.url,
     ])
     .await;
     let lines = String::from_utf8(listed.stdout).unwrap();
     assert_eq!(lines.lines().count(), 40);
-    let table = String::from_utf8(run(&["results", "--api", &up.api]).await.stdout).unwrap();
+    let table = String::from_utf8(run(&["results", "--api", &up.url]).await.stdout).unwrap();
     assert!(
         table.contains("strongest reasons") && table.contains("loadcli"),
         "{table}"

@@ -1,0 +1,82 @@
+//! What a read-committed reader of a topic sees, from its beginning to its present end.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use rdkafka::{
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+    error::{KafkaError, RDKafkaErrorCode},
+    message::Headers as _,
+};
+
+/// A record as it stands on its topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// Milliseconds since the Unix epoch.
+    pub timestamp_ms: i64,
+    /// Its key.
+    pub key: Option<Bytes>,
+    /// Its value.
+    pub value: Option<Bytes>,
+    /// Its headers; a null value is `None`.
+    pub headers: Vec<(String, Option<Bytes>)>,
+}
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Every committed record of a topic, in the order of each partition. Blocks its thread.
+///
+/// # Panics
+/// When the broker does not answer, or the topic is not there.
+#[must_use]
+pub fn topic(bootstrap: &str, topic: &str) -> Vec<Seen> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .set("group.id", "trustcard.tests.read")
+        .set("isolation.level", "read_committed")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("fetch.wait.max.ms", "50")
+        .create()
+        .expect("a consumer");
+    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT);
+    let metadata = metadata.expect("metadata");
+    let partitions = metadata.topics().iter().flat_map(|t| t.partitions());
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        list.add_partition_offset(topic, partition.id(), Offset::Beginning)
+            .expect("an offset");
+    }
+    let mut open = list.count();
+    assert!(open > 0, "{topic} is not there");
+    consumer.assign(&list).expect("an assignment");
+    let mut seen = Vec::new();
+    while open > 0 {
+        match consumer.poll(TIMEOUT) {
+            Some(Ok(message)) => seen.push(Seen {
+                partition: message.partition(),
+                offset: message.offset(),
+                timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
+                key: message.key().map(Bytes::copy_from_slice),
+                value: message.payload().map(Bytes::copy_from_slice),
+                headers: message.headers().map_or_else(Vec::new, |headers| {
+                    let owned = headers
+                        .iter()
+                        .map(|h| (h.key.to_owned(), h.value.map(Bytes::copy_from_slice)));
+                    owned.collect()
+                }),
+            }),
+            Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
+            Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::BrokerTransportFailure))) => {
+            }
+            Some(Err(error)) => panic!("{topic}: {error}"),
+            None => panic!("{topic}: the broker has gone silent"),
+        }
+    }
+    seen
+}
