@@ -8,6 +8,7 @@
 pub mod api;
 pub mod balance;
 pub mod cluster;
+pub mod kafka_proxy;
 pub mod otlp;
 pub mod process;
 pub mod read;
