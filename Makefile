@@ -1,19 +1,25 @@
 # What a developer types. Scripts are in infra/dev; each installs what it needs on Debian (with sudo when not root), and
 # needs only make and a Rust toolchain from rustup to begin with.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint schemas
+.PHONY: help demo test servers-up servers-down lint schemas
 
 # Options of `trustcard demo`; DEMO_ARGS= keeps it running after the table, for a look around.
 DEMO_ARGS ?= --exit
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Sample posts through the whole pipeline, scored (DEMO_ARGS= keeps it running)
 	@infra/dev/demo.sh $(DEMO_ARGS)
 
 test: ## Every test of the workspace
 	@infra/dev/test.sh
+
+servers-up: ## Kafka and Cassandra for tests, on loopback ports (THREE=1: three Kafka brokers too)
+	@infra/dev/servers.sh up $(if $(THREE),--three)
+
+servers-down: ## Stop them; their data stays
+	@infra/dev/servers.sh down
 
 lint: ## Format, clippy, dependency rules, shell scripts, docker-compose.yml
 	@infra/dev/lint.sh

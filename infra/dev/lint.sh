@@ -31,7 +31,7 @@ else
 fi
 
 say "Shell scripts"
-shellcheck -x .ci/run infra/dev/*.sh
+shellcheck -x .ci/run infra/dev/*.sh infra/dev/servers/*.sh
 
 say "docker-compose.yml"
 python=python3

@@ -1,0 +1,151 @@
+#!/usr/bin/env bash
+# Apache Kafka in a folder, for tests on this machine: jars from Maven Central, KRaft, listening on 127.0.0.1 only.
+#
+#   kafka.sh start DIR PORT [PROXIED_PORT]   one broker
+#   kafka.sh start3 DIR PORT                 three brokers at PORT, PORT+10 and PORT+20, in DIR/1, DIR/2 and DIR/3
+#   kafka.sh again DIR                       a broker that was stopped or killed, as it was started: again DIR/2
+#   kafka.sh stop DIR | kill DIR             ends the broker, or all three, of DIR; kill is SIGKILL
+#   kafka.sh run CLASS ARGS...               one of Kafka's tools
+#
+# PORT is for clients, PORT+2 for the controller. With PROXIED_PORT the broker also listens on PORT+1 and says there that it is
+# reached at 127.0.0.1:PROXIED_PORT: a test's proxy listens on PROXIED_PORT and passes on to PORT+1.
+# `start` on a folder of an earlier start keeps its data and does nothing if it runs. It returns when the broker answers.
+# KAFKA_HEAP is the heap (1g). Exits with 3 when the jars can't be fetched.
+set -euo pipefail
+[ "$#" -ge 2 ] || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 2; }
+command=$1 dir=$(realpath -m -- "$2")
+# shellcheck source=infra/dev/servers/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/servers/common.sh"
+
+# The three brokers of one cluster know it by this id; clusters never meet, so all have the same.
+CLUSTER_ID=dHJ1c3RjYXJkLWRldi0wMQ
+
+# Writes a broker's settings: configure DIR NODE PORT VOTERS BROKERS [PROXIED_PORT]
+configure() {
+    local copies=1 safe=1 listeners="CLIENT://127.0.0.1:$3" advertised="CLIENT://127.0.0.1:$3"
+    [ "$5" = 1 ] || copies=3 safe=2
+    if [ -n "${6:-}" ]; then
+        listeners+=",PROXIED://127.0.0.1:$(($3 + 1))"
+        advertised+=",PROXIED://127.0.0.1:$6"
+    fi
+    mkdir -p "$1"
+    cat >"$1/server.properties" <<EOF
+process.roles=broker,controller
+node.id=$2
+controller.quorum.voters=$4
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=CLIENT
+listeners=$listeners,CONTROLLER://127.0.0.1:$(($3 + 2))
+advertised.listeners=$advertised
+listener.security.protocol.map=CLIENT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs=$1/data
+
+# Topics are made by name, never by a typo.
+auto.create.topics.enable=false
+num.partitions=1
+default.replication.factor=$copies
+min.insync.replicas=$safe
+offsets.topic.replication.factor=$copies
+transaction.state.log.replication.factor=$copies
+transaction.state.log.min.isr=$safe
+share.coordinator.state.topic.replication.factor=$copies
+share.coordinator.state.topic.min.isr=$safe
+
+# Few partitions of Kafka's own topics, and small threads and buffers: a start takes seconds and several fit on one machine.
+offsets.topic.num.partitions=5
+transaction.state.log.num.partitions=5
+share.coordinator.state.topic.num.partitions=1
+num.network.threads=2
+num.io.threads=4
+log.cleaner.dedupe.buffer.size=8388608
+log.segment.bytes=67108864
+log.index.size.max.bytes=1048576
+
+# A group forms at once, and may say that it is dead sooner than production groups should.
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+group.consumer.min.session.timeout.ms=1000
+group.consumer.min.heartbeat.interval.ms=200
+group.consumer.session.timeout.ms=10000
+group.consumer.heartbeat.interval.ms=1000
+
+# A transaction of a dead client ends at its timeout, not up to ten seconds later.
+transaction.abort.timed.out.transaction.cleanup.interval.ms=500
+transaction.max.timeout.ms=900000
+EOF
+}
+
+# Makes the broker's folder a Kafka's; nothing if it is one.
+format() {
+    [ -e "$1/data/meta.properties" ] || tool kafka.tools.StorageTool format -t "$CLUSTER_ID" -c "$1/server.properties" --ignore-formatted >"$1/format.log" 2>&1 \
+        || die "$1 can't be formatted: see format.log there"
+}
+
+# Starts the broker of a configured folder unless it runs.
+boot() {
+    pid_of "$1" >/dev/null && return
+    format "$1"
+    launch "$1" -Xms"${KAFKA_HEAP:-1g}" -Xmx"${KAFKA_HEAP:-1g}" -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:+ExitOnOutOfMemoryError \
+        -Djava.awt.headless=true -Dtrustcard.log.level=INFO -Dtrustcard.log.to=file \
+        -Dlog4j2.configurationFile="$here/kafka/log4j2.properties" -cp "$jars/*" kafka.Kafka "$1/server.properties"
+}
+
+# Whether the broker of DIR answers, with as many brokers as its cluster has.
+answers() {
+    local address brokers
+    address=$(sed -n 's/^listeners=CLIENT:\/\/\([^,]*\).*/\1/p' "$1/server.properties")
+    brokers=$(sed -n 's/^controller.quorum.voters=//p' "$1/server.properties" | tr ',' '\n' | wc -l)
+    kcat -b "$address" -L -m 2 2>/dev/null | grep -q "^ $brokers brokers:"
+}
+
+tool() {
+    java -Xmx256m -XX:TieredStopAtLevel=1 -Dlog4j2.configurationFile="$here/kafka/log4j2.properties" -cp "$jars/*" "$@"
+}
+
+# The folders of brokers in DIR: its own, or those of three.
+brokers() {
+    if [ -d "$1/1" ]; then printf '%s\n' "$1/1" "$1/2" "$1/3"; else printf '%s\n' "$1"; fi
+}
+
+case $command in
+    start)
+        need_command kcat
+        need_jars kafka
+        port=$3
+        if ! pid_of "$dir" >/dev/null; then
+            configure "$dir" 1 "$port" "1@127.0.0.1:$((port + 2))" 1 "${4:-}"
+            boot "$dir"
+        fi
+        await "$dir" answers "$dir"
+        ;;
+    start3)
+        need_command kcat
+        need_jars kafka
+        port=$3
+        voters="1@127.0.0.1:$((port + 2)),2@127.0.0.1:$((port + 12)),3@127.0.0.1:$((port + 22))"
+        for node in 1 2 3; do
+            configure "$dir/$node" "$node" $((port + 10 * (node - 1))) "$voters" 3
+            boot "$dir/$node"
+        done
+        for node in 1 2 3; do await "$dir/$node" answers "$dir/$node"; done
+        ;;
+    again)
+        need_command kcat
+        need_jars kafka
+        [ -e "$dir/server.properties" ] || die "no broker was started in $dir"
+        boot "$dir"
+        await "$dir" kcat -b "$(sed -n 's/^listeners=CLIENT:\/\/\([^,]*\).*/\1/p' "$dir/server.properties")" -L -m 2 >/dev/null
+        ;;
+    stop | kill)
+        signal=TERM
+        [ "$command" = stop ] || signal=KILL
+        # All at once: the last of three would wait for a quorum that is gone.
+        for broker in $(brokers "$dir"); do end "$signal" "$broker" & done
+        wait
+        ;;
+    run)
+        need_jars kafka
+        tool "${@:2}"
+        ;;
+    *) die "unknown: $command; kafka.sh without arguments tells how it is used" ;;
+esac
