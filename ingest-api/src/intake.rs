@@ -27,6 +27,7 @@ pub fn submission(
     Submission {
         analysis_id,
         run: Run::submitted(now),
+        supersedes: None,
         post,
         force: forced.is_some(),
         origin,

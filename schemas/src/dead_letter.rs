@@ -13,6 +13,8 @@ const CODE: &str = "dl-code";
 const ATTEMPTS: &str = "dl-attempts";
 const FIRST_FAILURE: &str = "dl-first-failure";
 const LAST_FAILURE: &str = "dl-last-failure";
+/// How often a record has been sent back from a dead-letter topic: a header of the record itself, after its own.
+const REPLAYS: &str = "dl-replays";
 const NAMES: [&str; 9] = [
     TOPIC,
     PARTITION,
@@ -97,4 +99,26 @@ impl DeadLetter {
         };
         Some((dead, original))
     }
+}
+
+/// How often the record with these headers has been sent back from a dead-letter topic; 0 where the count can't be read.
+#[must_use]
+pub fn replays(headers: &[Header]) -> u32 {
+    let count = headers.iter().rfind(|header| header.name == REPLAYS);
+    count
+        .and_then(|header| std::str::from_utf8(&header.value).ok()?.parse().ok())
+        .unwrap_or_default()
+}
+
+/// The headers of a record that is sent back, from those it had: the same, and the count of replays after them.
+#[must_use]
+pub fn sent_back(original: &[Header]) -> Vec<Header> {
+    let count = replays(original).saturating_add(1);
+    let mut headers: Vec<Header> = original
+        .iter()
+        .filter(|header| header.name != REPLAYS)
+        .cloned()
+        .collect();
+    headers.push(Header::new(REPLAYS, count.to_string()));
+    headers
 }

@@ -10,6 +10,7 @@
 //! - [`envelope`]: CloudEvents 1.0 in Kafka binary mode around it;
 //! - [`identity`] and [`post_url`]: from what a partner pushes to a post and an analysis id;
 //! - [`topics`]: names; [`reason`]: the closed list of reasons; [`dead_letter`]: headers of a dead letter;
+//! - [`rerun`]: a recorded event once more, as part of another run;
 //! - [`json_schema`]: the JSON Schemas of the bodies.
 #![warn(missing_docs)]
 
@@ -20,6 +21,7 @@ pub mod identity;
 pub mod json_schema;
 pub mod post_url;
 pub mod reason;
+pub mod rerun;
 pub mod topics;
 
 pub use envelope::{DecodeError, Event, Header, Record, decode, encode};

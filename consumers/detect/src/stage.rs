@@ -144,7 +144,7 @@ impl Stage for DetectStage {
             message: letter.code.sentence().to_owned(),
             stage: self.name().to_owned(),
         };
-        let run = (post.analysis_id, post.run, &post.post);
+        let run = (post.analysis_id, post.run, post.supersedes, &post.post);
         store::fail(
             &*self.store,
             run,
@@ -174,6 +174,7 @@ impl DetectStage {
         let detections = Detections {
             analysis_id: post.analysis_id,
             run: post.run,
+            supersedes: post.supersedes,
             post: post.post.clone(),
             scraped_at: post.scraped_at,
             reused: post.reused,

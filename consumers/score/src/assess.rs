@@ -134,6 +134,7 @@ impl Scorer {
         AnalysisResult {
             analysis_id: detections.analysis_id,
             run: detections.run,
+            supersedes: detections.supersedes,
             post: detections.post.clone(),
             status,
             error,

@@ -125,7 +125,12 @@ impl Stage for ScoreStage {
             message: letter.code.sentence().to_owned(),
             stage: NAME.to_owned(),
         };
-        let run = (detections.analysis_id, detections.run, &detections.post);
+        let run = (
+            detections.analysis_id,
+            detections.run,
+            detections.supersedes,
+            &detections.post,
+        );
         let at = message.meta.timestamp;
         let records = store::fail(&*self.store, run, failure, at, self.clock.now())
             .await

@@ -28,6 +28,7 @@ fn post(caption: Option<&str>, author: Option<bool>) -> Detections {
     Detections {
         analysis_id: schemas::identity::derive(&["test"]),
         run,
+        supersedes: None,
         post: PostRef {
             post_id: "CHAIm2sHSQZ".to_owned(),
             url: "https://www.instagram.com/p/CHAIm2sHSQZ/".to_owned(),

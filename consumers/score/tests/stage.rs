@@ -64,6 +64,7 @@ fn message(post_id: &str, age_ms: i64) -> Message<Detections> {
     let event = Detections {
         analysis_id: identity::derive(&[post_id, &age_ms.to_string()]),
         run: Run::submitted(started),
+        supersedes: None,
         post: PostRef {
             post_id: post_id.to_owned(),
             url: format!("https://www.instagram.com/p/{post_id}/"),

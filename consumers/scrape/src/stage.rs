@@ -204,6 +204,7 @@ impl ScrapeStage {
         let event = PostScraped {
             analysis_id: submission.analysis_id,
             run: submission.run,
+            supersedes: submission.supersedes,
             post: submission.post.clone(),
             scraped_at: kept.scraped_at,
             reused,
@@ -316,7 +317,12 @@ impl ScrapeStage {
             message: code.sentence().to_owned(),
             stage: NAME.to_owned(),
         };
-        let run = (submission.analysis_id, submission.run, &submission.post);
+        let run = (
+            submission.analysis_id,
+            submission.run,
+            submission.supersedes,
+            &submission.post,
+        );
         let (at, now) = (message.meta.timestamp, self.clock.now());
         store::fail(&*self.store, run, failure, at, now).await
     }

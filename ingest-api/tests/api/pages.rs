@@ -77,7 +77,7 @@ async fn a_report_shows_every_state() {
             stage: "scrape".to_owned(),
         };
         let (id, run, post) = (result.analysis_id, result.run, result.post.clone());
-        *result = AnalysisResult::failed(id, run, post, error, result.completed_at);
+        *result = AnalysisResult::failed(id, run, None, post, error, result.completed_at);
     })
     .await;
     let failed = page(&api.get(&format!("/api/reports/{gone}")).await);

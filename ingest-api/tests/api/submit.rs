@@ -125,6 +125,7 @@ async fn a_failed_analysis_answers_for_an_hour_and_then_runs_again() {
         let failed = schemas::AnalysisResult::failed(
             result.analysis_id,
             result.run,
+            None,
             result.post.clone(),
             Failure {
                 code: Reason::PostUnavailable,

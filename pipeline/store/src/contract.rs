@@ -116,6 +116,7 @@ pub(crate) fn single(post_id: &str, seconds: i64, request: &str) -> Submission {
     Submission {
         analysis_id: analysis_of(post_id),
         run: Run::submitted(at(seconds)),
+        supersedes: None,
         post: post(post_id),
         force: false,
         origin: Origin::Single {
@@ -174,7 +175,14 @@ pub(crate) fn failed(post_id: &str, run: Run, seconds: i64) -> AnalysisResult {
         message: "The post could not be read.".to_owned(),
         stage: "scrape".to_owned(),
     };
-    AnalysisResult::failed(analysis_of(post_id), run, post(post_id), error, at(seconds))
+    AnalysisResult::failed(
+        analysis_of(post_id),
+        run,
+        None,
+        post(post_id),
+        error,
+        at(seconds),
+    )
 }
 
 pub(crate) async fn claim(store: &Shared, submission: &Submission, seconds: i64) -> Claim {

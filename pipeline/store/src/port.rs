@@ -353,12 +353,12 @@ pub struct KeptDeadLetter {
 /// When the store did not answer.
 pub async fn fail(
     store: &dyn Store,
-    (analysis_id, run, post): (Uuid, Run, &PostRef),
+    (analysis_id, run, supersedes, post): (Uuid, Run, Option<Run>, &PostRef),
     error: schemas::events::result::Failure,
     at: Timestamp,
     now: Timestamp,
 ) -> Result<Vec<schemas::Record>> {
-    let result = AnalysisResult::failed(analysis_id, run, post.clone(), error, at);
+    let result = AnalysisResult::failed(analysis_id, run, supersedes, post.clone(), error, at);
     let latest = match store.finish(&result, now).await {
         Ok(Finished::Written { latest }) => latest,
         Ok(Finished::Deleted) => return Ok(Vec::new()),

@@ -16,6 +16,8 @@ pub struct Detections {
     pub analysis_id: Uuid,
     /// Its run.
     pub run: Run,
+    /// The run whose end this run replaces; absent where a submission began the run.
+    pub supersedes: Option<Run>,
     /// The post.
     pub post: PostRef,
     /// When the post was read from the upstream.

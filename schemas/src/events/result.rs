@@ -16,6 +16,8 @@ pub struct AnalysisResult {
     pub analysis_id: Uuid,
     /// Its run.
     pub run: Run,
+    /// The run whose end this run replaces; absent where a submission began the run.
+    pub supersedes: Option<Run>,
     /// The post.
     pub post: PostRef,
     /// Completed or failed.
@@ -197,6 +199,7 @@ impl AnalysisResult {
     pub fn failed(
         analysis_id: Uuid,
         run: Run,
+        supersedes: Option<Run>,
         post: PostRef,
         error: Failure,
         completed_at: Timestamp,
@@ -204,6 +207,7 @@ impl AnalysisResult {
         Self {
             analysis_id,
             run,
+            supersedes,
             post,
             status: Outcome::Failed,
             error: Some(error),

@@ -14,6 +14,8 @@ pub struct Submission {
     pub analysis_id: Uuid,
     /// The run it would begin; another submission may have begun one already.
     pub run: Run,
+    /// The run whose end this run replaces; absent where a submission began the run.
+    pub supersedes: Option<Run>,
     /// The post.
     pub post: PostRef,
     /// Whether a post scraped earlier must not be reused.

@@ -1,7 +1,10 @@
 //! Dead letters: the record that died byte for byte, and nine headers that say where it came from and why.
 
 use bytes::Bytes;
-use trustcard_schemas::{Header, Reason, Record, dead_letter::DeadLetter};
+use trustcard_schemas::{
+    Header, Reason, Record,
+    dead_letter::{DeadLetter, replays, sent_back},
+};
 
 fn dead(stage: &str) -> DeadLetter {
     DeadLetter {
@@ -150,4 +153,25 @@ fn the_size_of_a_record_counts_key_value_and_headers() {
         grown.size() < record.size() + 1024,
         "far below the 64 KiB that dead-letter topics allow more"
     );
+}
+
+#[test]
+fn a_record_that_is_sent_back_counts_it_once_and_keeps_its_own_headers() {
+    let mut headers = strange().headers;
+    assert_eq!(replays(&headers), 0);
+    for times in 1..=3 {
+        headers = sent_back(&headers);
+        assert_eq!(replays(&headers), times);
+        assert_eq!(headers[..4], strange().headers);
+        assert_eq!(headers.len(), 5);
+        // It dies again: the count is one of its own headers now.
+        let letter = dead("detect").record(Record {
+            headers: headers.clone(),
+            ..strange()
+        });
+        let (_, own) = DeadLetter::read(&letter.headers).unwrap();
+        assert_eq!(replays(own), times);
+    }
+    headers[4].value = b"many".to_vec();
+    assert_eq!(replays(&headers), 0);
 }

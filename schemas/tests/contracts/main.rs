@@ -9,3 +9,4 @@ mod dead_letter;
 mod decoding;
 mod fixtures;
 mod golden;
+mod rerun;

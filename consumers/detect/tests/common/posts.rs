@@ -38,6 +38,7 @@ pub fn post(post_id: &str, pictures: &[BlobRef]) -> Message<PostScraped> {
     let event = PostScraped {
         analysis_id: identity::derive(&[post_id]),
         run: Run::submitted(now),
+        supersedes: None,
         post: PostRef {
             post_id: post_id.to_owned(),
             url: format!("https://www.instagram.com/p/{post_id}/"),

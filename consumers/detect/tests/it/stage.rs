@@ -71,6 +71,7 @@ fn message(media: Vec<Media>) -> Message<PostScraped> {
     let event = PostScraped {
         analysis_id: identity::derive(&["detect-stage"]),
         run: Run::submitted(started),
+        supersedes: None,
         post: PostRef {
             post_id: "abc".to_owned(),
             url: "https://www.instagram.com/p/abc/".to_owned(),

@@ -146,6 +146,7 @@ impl Bench {
         let event = Submission {
             analysis_id: identity::analysis_id(code, now, FRESHNESS_WINDOW_MS),
             run: Run::submitted(now),
+            supersedes: None,
             post: PostRef {
                 post_id: code.into(),
                 url: format!("https://www.instagram.com/p/{code}/"),
