@@ -116,7 +116,7 @@ impl Consumer {
             drain,
             metrics.clone(),
         );
-        let config = kafka.consumer(client_id, group);
+        let config = kafka.member(client_id, group);
         let consumer = BaseConsumer::from_config_and_context(&config, context)
             .map_err(ConsumerError::Settings)?;
         consumer

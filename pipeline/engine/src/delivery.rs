@@ -1,11 +1,24 @@
 //! How a commit interval reaches the broker: outputs and offsets together, through one interface, whatever the guarantee.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     ledger::{Taken, TopicPartition},
     producer::Output,
 };
+
+/// How often a reader of committed records meets what one message leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Guarantee {
+    /// Outputs and offsets of an interval are one Kafka transaction. The embedded broker has none: there it is
+    /// [`Guarantee::AtLeastOnce`].
+    #[default]
+    ExactlyOnce,
+    /// Outputs first, then offsets: after a crash in between, outputs appear again, with the same ids.
+    AtLeastOnce,
+}
 
 /// What one message leaves behind.
 pub(crate) type Outputs = Vec<Output>;

@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use rdkafka::ClientConfig;
 
-use crate::{archive::Archive, embedded::Meter};
+use crate::{
+    archive::Archive,
+    embedded::Meter,
+    membership::{GroupConfig, GroupProtocol, Instance},
+};
 
 /// A Kafka cluster: where it is and how to talk to it.
 #[derive(Clone)]
@@ -13,6 +17,8 @@ pub struct Kafka {
     settings: BTreeMap<String, String>,
     meter: Option<Meter>,
     archive: Option<Arc<dyn Archive>>,
+    instance: Instance,
+    group: GroupConfig,
 }
 
 impl std::fmt::Debug for Kafka {
@@ -20,13 +26,14 @@ impl std::fmt::Debug for Kafka {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Kafka")
             .field("bootstrap", &self.bootstrap)
+            .field("instance", &self.instance.name())
             .field("settings", &self.settings.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }
 
 impl Kafka {
-    /// A cluster. `settings` are librdkafka's client properties (security, compression, timeouts); those that delivery
+    /// A cluster, and this process as an instance with a random name. `settings` are librdkafka's client properties (security, compression, timeouts); those that delivery
     /// rests on (acknowledgements, idempotence, commits, offset reset) can't be changed by them.
     #[must_use]
     pub fn new(bootstrap: impl Into<String>, settings: BTreeMap<String, String>) -> Self {
@@ -35,7 +42,29 @@ impl Kafka {
             settings,
             meter: None,
             archive: None,
+            instance: Instance::random(),
+            group: GroupConfig::default(),
         }
+    }
+
+    /// The same cluster, met under another name.
+    #[must_use]
+    pub fn with_instance(mut self, instance: Instance) -> Self {
+        self.instance = instance;
+        self
+    }
+
+    /// The same cluster, whose groups share their partitions in another way.
+    #[must_use]
+    pub fn with_group(mut self, group: GroupConfig) -> Self {
+        self.group = group;
+        self
+    }
+
+    /// Who this process is.
+    #[must_use]
+    pub const fn instance(&self) -> &Instance {
+        &self.instance
     }
 
     pub(crate) fn with_meter(mut self, meter: Meter) -> Self {
@@ -87,11 +116,26 @@ impl Kafka {
         )
     }
 
+    /// A producer of transactions. Within `timeout` of a transaction's first record it must be over, or the broker aborts it
+    /// and fences the producer; what a crash left open blocks readers for that long.
+    pub(crate) fn transactional(
+        &self,
+        id: &str,
+        client_id: &str,
+        timeout: Duration,
+    ) -> ClientConfig {
+        let mut config = self.producer(client_id, timeout);
+        config.set("transactional.id", id);
+        config.set("transaction.timeout.ms", timeout.as_millis().to_string());
+        // Success is what the commit says; a report for each record costs more than sending it.
+        config.set("delivery.report.only.error", "true");
+        config
+    }
+
+    /// A client that reads and commits, and is no member of the group.
     pub(crate) fn consumer(&self, client_id: &str, group: &str) -> ClientConfig {
         self.client(
             &[
-                ("session.timeout.ms", "10000"),
-                ("heartbeat.interval.ms", "3000"),
                 ("max.poll.interval.ms", "300000"),
                 ("fetch.wait.max.ms", "100"),
                 // Bound what the client holds beside what the runner counts.
@@ -106,9 +150,41 @@ impl Kafka {
                 ("enable.auto.offset.store", "false"),
                 ("auto.offset.reset", "error"),
                 ("isolation.level", "read_committed"),
-                ("partition.assignment.strategy", "range"),
             ],
         )
+    }
+
+    /// A member of a group.
+    pub(crate) fn member(&self, client_id: &str, group: &str) -> ClientConfig {
+        let mut config = self.consumer(client_id, group);
+        // Made by the broker, and refused by the client, under the newer protocol.
+        let classic = [
+            ("session.timeout.ms", "10000"),
+            ("heartbeat.interval.ms", "3000"),
+        ];
+        match self.group.protocol {
+            GroupProtocol::Classic => {
+                for (key, value) in classic {
+                    if config.get(key).is_none() {
+                        config.set(key, value);
+                    }
+                }
+                let strategy = self.group.assignor.strategy();
+                config.set("partition.assignment.strategy", strategy);
+                config.set("group.protocol", "classic");
+            }
+            GroupProtocol::Consumer => {
+                for (key, _) in classic {
+                    config.remove(key);
+                }
+                config.remove("partition.assignment.strategy");
+                config.set("group.protocol", "consumer");
+            }
+        }
+        if let Some(name) = self.instance.static_member() {
+            config.set("group.instance.id", name);
+        }
+        config
     }
 
     /// Defaults, then what the operator set, then what must hold.
@@ -146,5 +222,43 @@ mod tests {
         assert_eq!(config.get("acks"), Some("all"));
         assert_eq!(config.get("message.timeout.ms"), Some("5000"));
         assert!(!format!("{kafka:?}").contains("hunter2"));
+        let config = kafka.transactional("id", "test", Duration::from_secs(7));
+        assert_eq!(config.get("acks"), Some("all"));
+        assert_eq!(config.get("transaction.timeout.ms"), Some("7000"));
+        assert_eq!(config.get("message.timeout.ms"), Some("7000"));
+    }
+
+    #[test]
+    fn members_follow_their_protocol_and_only_a_named_instance_is_static() {
+        let kafka = Kafka::new("localhost:9092", BTreeMap::new());
+        let config = kafka.member("test", "group");
+        let strategy = |config: &ClientConfig| {
+            config
+                .get("partition.assignment.strategy")
+                .map(str::to_owned)
+        };
+        assert_eq!(strategy(&config).as_deref(), Some("cooperative-sticky"));
+        assert_eq!(config.get("session.timeout.ms"), Some("10000"));
+        assert_eq!(config.get("group.instance.id"), None);
+
+        let slow = [("session.timeout.ms".to_owned(), "45000".to_owned())];
+        let kafka = Kafka::new("localhost:9092", slow.into()).with_instance(Instance::named("a"));
+        let config = kafka.member("test", "group");
+        assert_eq!(config.get("session.timeout.ms"), Some("45000"));
+        assert_eq!(config.get("group.instance.id"), Some("a"));
+        assert_eq!(
+            kafka.consumer("test", "group").get("group.instance.id"),
+            None
+        );
+
+        let config = kafka
+            .with_group(GroupConfig {
+                protocol: GroupProtocol::Consumer,
+                ..GroupConfig::default()
+            })
+            .member("test", "group");
+        assert_eq!(config.get("group.protocol"), Some("consumer"));
+        assert_eq!(config.get("session.timeout.ms"), None);
+        assert_eq!(strategy(&config), None);
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     at_least_once::AtLeastOnce,
     clock::SharedClock,
     consumer::{Consumer, ConsumerError, Control},
+    delivery::Guarantee,
     kafka::Kafka,
     lifecycle::{ReadyPart, Shutdown},
     metrics::{EngineMetrics, StageMetrics},
@@ -33,6 +34,8 @@ use settle::Desk;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunnerConfig {
+    /// How often a reader meets an output.
+    pub delivery: Guarantee,
     /// Most messages a batch holds.
     pub batch_size: usize,
     /// Batches that may be worked on at once.
@@ -57,6 +60,7 @@ pub struct RunnerConfig {
 impl Default for RunnerConfig {
     fn default() -> Self {
         Self {
+            delivery: Guarantee::default(),
             batch_size: 16,
             concurrency: 8,
             commit_interval_ms: 100,
@@ -113,6 +117,9 @@ pub enum RunnerError {
     /// The consumer can't be made or has failed for good.
     #[error(transparent)]
     Consumer(#[from] ConsumerError),
+    /// Another instance runs under the same name and has taken over; this one must write nothing more.
+    #[error("fenced: another instance has the same name; give each instance a name of its own")]
+    Fenced,
     /// The producer can't be made.
     #[error("the producer can't be made, check the Kafka settings: {0}")]
     Producer(rdkafka::error::KafkaError),
