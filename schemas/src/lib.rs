@@ -9,19 +9,22 @@
 //! - [`events`]: the body of every topic;
 //! - [`envelope`]: CloudEvents 1.0 in Kafka binary mode around it;
 //! - [`identity`] and [`post_url`]: from what a partner pushes to a post and an analysis id;
-//! - [`topics`]: names; [`reason`]: the closed list of reasons; [`dead_letter`]: headers of a dead letter;
 //! - [`rerun`]: a recorded event once more, as part of another run;
+//! - [`topics`]: names; [`reason`]: the closed list of reasons; [`retry`] and [`dead_letter`]: headers of a record that
+//!   failed; [`halt`]: a stage that stopped itself;
 //! - [`json_schema`]: the JSON Schemas of the bodies.
 #![warn(missing_docs)]
 
 pub mod dead_letter;
 pub mod envelope;
 pub mod events;
+pub mod halt;
 pub mod identity;
 pub mod json_schema;
 pub mod post_url;
 pub mod reason;
 pub mod rerun;
+pub mod retry;
 pub mod topics;
 
 pub use envelope::{DecodeError, Event, Header, Record, decode, encode};
@@ -29,6 +32,7 @@ pub use events::detections::{Detections, PictureDetections, PictureFinding, Verd
 pub use events::result::AnalysisResult;
 pub use events::scraped::PostScraped;
 pub use events::submission::Submission;
+pub use halt::Halt;
 pub use identity::Run;
 pub use post_url::{PostRef, UrlError};
 pub use reason::Reason;

@@ -14,7 +14,7 @@ pub const RESULTS: &str = "trustcard.results";
 /// The newest result of each post, compacted. Key: post id.
 pub const RESULTS_LATEST: &str = "trustcard.results.latest";
 
-/// The stages that consume, and so own a dead-letter topic.
+/// The stages that consume, and so own retry topics and a dead-letter topic.
 pub const STAGES: [&str; 4] = ["record", "scrape", "detect", "score"];
 
 /// The dead-letter topic of a stage. Keys, values and headers are those of the record that failed.
@@ -23,19 +23,37 @@ pub fn dead_letters(stage: &str) -> String {
     format!("trustcard.{stage}.dead-letters")
 }
 
+/// Retry topics of a stage; the first tier is 1.
+pub const RETRY_TIERS: usize = 3;
+
+/// A retry topic of a stage, `tier` from 1 to [`RETRY_TIERS`]: records that wait for another attempt, the higher the tier the
+/// longer. Keys, values and headers are those of the record that failed, with those of [`crate::retry`] behind them; so, as a
+/// dead-letter topic, it must allow 64 KiB more than the stage's input.
+#[must_use]
+pub fn retry(stage: &str, tier: usize) -> String {
+    format!("trustcard.{stage}.retry.{tier}")
+}
+
+/// All retry topics of a stage, the first tier first.
+#[must_use]
+pub fn retries(stage: &str) -> Vec<String> {
+    (1..=RETRY_TIERS).map(|tier| retry(stage, tier)).collect()
+}
+
 /// The consumer group of a stage.
 #[must_use]
 pub fn group(stage: &str) -> String {
     format!("trustcard.{stage}")
 }
 
-/// Every topic TrustCard writes, dead letters included.
+/// Every topic TrustCard writes, retries and dead letters included.
 #[must_use]
 pub fn all() -> Vec<String> {
     let fixed = [SUBMISSIONS, POSTS, DETECTIONS, RESULTS, RESULTS_LATEST];
     fixed
         .iter()
         .map(ToString::to_string)
+        .chain(STAGES.iter().flat_map(|stage| retries(stage)))
         .chain(STAGES.iter().map(|stage| dead_letters(stage)))
         .collect()
 }

@@ -7,6 +7,7 @@ use rdkafka::ClientConfig;
 use crate::{
     archive::Archive,
     embedded::Meter,
+    halt::HaltStore,
     membership::{GroupConfig, GroupProtocol, Instance},
 };
 
@@ -19,6 +20,7 @@ pub struct Kafka {
     archive: Option<Arc<dyn Archive>>,
     instance: Instance,
     group: GroupConfig,
+    halts: Option<Arc<dyn HaltStore>>,
 }
 
 impl std::fmt::Debug for Kafka {
@@ -44,6 +46,7 @@ impl Kafka {
             archive: None,
             instance: Instance::random(),
             group: GroupConfig::default(),
+            halts: None,
         }
     }
 
@@ -81,6 +84,17 @@ impl Kafka {
 
     pub(crate) const fn archive(&self) -> Option<&Arc<dyn Archive>> {
         self.archive.as_ref()
+    }
+
+    /// The same cluster, whose stages remember in `halts` that they stopped themselves. Without it they forget at a restart.
+    #[must_use]
+    pub fn with_halts(mut self, halts: Arc<dyn HaltStore>) -> Self {
+        self.halts = Some(halts);
+        self
+    }
+
+    pub(crate) const fn halts(&self) -> Option<&Arc<dyn HaltStore>> {
+        self.halts.as_ref()
     }
 
     /// Addresses of the brokers, as `host:port,host:port`.

@@ -1,15 +1,48 @@
-//! How long to wait before the next attempt. The only module that names the crate `backoff`.
+//! How long to wait before the next attempt, in process and on a retry topic. The only module that names the crate
+//! `backoff`.
 
 use std::time::Duration;
 
 use backoff::{ExponentialBackoff, ExponentialBackoffBuilder, backoff::Backoff};
+use schemas::topics;
 use serde::{Deserialize, Serialize};
+
+/// What is wrong with the delays of the retry topics, if anything.
+pub(crate) fn tiers_problem(delays_ms: &[u64]) -> Option<&'static str> {
+    if delays_ms.len() > topics::RETRY_TIERS {
+        Some("retry_topics_ms must not have more than 3 delays")
+    } else if delays_ms.first() == Some(&0) || !delays_ms.is_sorted_by(|a, b| a < b) {
+        Some("retry_topics_ms must be positive, each longer than the one before")
+    } else {
+        None
+    }
+}
+
+/// The tier a message goes to from tier `from` (0 is the stage's input), and the wait there. The first tier beyond `from`
+/// that waits at least as long as somebody asked for; where none does, the last. `None` after the last.
+///
+/// The wait is the tier's own in any case: records of a retry topic are due in the order in which they lie there, so that
+/// none waits for one that was asked to wait longer.
+pub(crate) fn next_tier(
+    delays_ms: &[u64],
+    from: usize,
+    after: Option<Duration>,
+) -> Option<(usize, Duration)> {
+    let asked = after.unwrap_or_default();
+    let mut beyond = (1..)
+        .zip(delays_ms)
+        .map(|(tier, delay)| (tier, Duration::from_millis(*delay)))
+        .skip(from);
+    let last = beyond.clone().last();
+    beyond.find(|(_, delay)| *delay >= asked).or(last)
+}
 
 /// How often and how patiently a message is tried in process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryConfig {
-    /// Attempts before a message goes to the dead-letter topic, the first included.
+    /// Attempts before a message goes to a retry topic, or to the dead-letter topic after the last of them; the first
+    /// included. A message read from a retry topic has as many again.
     pub attempts: u32,
     /// Wait before the second attempt, milliseconds.
     pub initial_ms: u64,
@@ -109,6 +142,35 @@ mod tests {
         for _ in 0..200 {
             let wait = config.delay(1, None).as_millis();
             assert!((100..=301).contains(&wait), "{wait}");
+        }
+    }
+
+    #[test]
+    fn a_message_moves_to_the_next_tier_or_to_one_that_waits_as_long_as_was_asked() {
+        let delays = [30_000, 300_000, 3_600_000];
+        let next = |from, asked: Option<u64>| {
+            let next = next_tier(&delays, from, asked.map(Duration::from_secs));
+            next.map(|(tier, wait)| (tier, wait.as_secs()))
+        };
+        assert_eq!(next(0, None), Some((1, 30)));
+        assert_eq!(next(1, None), Some((2, 300)));
+        assert_eq!(next(2, Some(1)), Some((3, 3600)));
+        assert_eq!(next(3, None), None);
+        assert_eq!(next(9, None), None);
+        assert_eq!(next(0, Some(30)), Some((1, 30)));
+        assert_eq!(next(0, Some(31)), Some((2, 300)));
+        assert_eq!(next(0, Some(301)), Some((3, 3600)));
+        assert_eq!(next(0, Some(7200)), Some((3, 3600)), "the longest there is");
+        assert_eq!(next_tier(&[], 0, None), None);
+    }
+
+    #[test]
+    fn delays_of_the_tiers_grow() {
+        for good in [&[][..], &[1], &[1, 2, 3]] {
+            assert_eq!(tiers_problem(good), None, "{good:?}");
+        }
+        for bad in [&[0][..], &[2, 2], &[3, 2, 1], &[1, 2, 3, 4]] {
+            assert!(tiers_problem(bad).is_some(), "{bad:?}");
         }
     }
 

@@ -14,10 +14,11 @@ use crate::{
     clock::SharedClock,
     consumer::{Consumer, ConsumerError, Control},
     delivery::Guarantee,
+    halt::LimitsConfig,
     kafka::Kafka,
     lifecycle::{ReadyPart, Shutdown},
     metrics::{EngineMetrics, StageMetrics},
-    retry::RetryConfig,
+    retry::{self, RetryConfig},
     stage::Stage,
 };
 
@@ -50,6 +51,11 @@ pub struct RunnerConfig {
     pub max_in_flight_bytes: usize,
     /// In-process retries.
     pub retry: RetryConfig,
+    /// Delays of the retry topics, milliseconds, each longer than the one before: the first is that of tier 1, and there are
+    /// at most [`topics::RETRY_TIERS`]. Empty: a message that used up its in-process attempts becomes a dead letter at once.
+    pub retry_topics_ms: Vec<u64>,
+    /// How many dead letters stop the stage.
+    pub limits: LimitsConfig,
     /// How long shutdown waits for batches under way, and a revoked partition for its last commit, milliseconds.
     pub drain_ms: u64,
     /// Largest output, bytes of key, value and headers; a larger one rejects its message. Dead-letter
@@ -68,6 +74,8 @@ impl Default for RunnerConfig {
             max_in_flight_records: 5_000,
             max_in_flight_bytes: 16 * 1024 * 1024,
             retry: RetryConfig::default(),
+            retry_topics_ms: vec![30_000, 300_000, 3_600_000],
+            limits: LimitsConfig::default(),
             drain_ms: 5_000,
             output_limit_bytes: 1_000_000,
         }
@@ -101,6 +109,8 @@ impl RunnerConfig {
         let zero = positive.iter().find(|(value, _)| *value == 0);
         zero.map(|(_, problem)| *problem)
             .or_else(|| self.retry.problem())
+            .or_else(|| retry::tiers_problem(&self.retry_topics_ms))
+            .or_else(|| self.limits.problem())
     }
 
     fn drain(&self) -> Duration {

@@ -76,6 +76,7 @@ macro_rules! contract_tests {
             reuse::a_finding_belongs_to_bytes_and_detector_and_expires,
             operations::a_role_that_falls_silent_is_forgotten,
             operations::dead_letters_come_back_byte_for_byte_newest_first,
+            operations::a_stage_stands_still_until_it_is_released,
             operations::a_store_that_is_open_answers,
         }
     };

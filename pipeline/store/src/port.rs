@@ -9,7 +9,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use schemas::{
-    AnalysisResult, PictureFinding, PostRef, Reason, Run, Submission, events::scraped::Post,
+    AnalysisResult, Halt, PictureFinding, PostRef, Reason, Run, Submission, events::scraped::Post,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -310,6 +310,15 @@ pub trait Operations: Send + Sync {
 
     /// Dead letters of a stage, newest first.
     async fn dead_letters(&self, stage: &str, limit: u32) -> Result<Vec<KeptDeadLetter>>;
+
+    /// A stage stopped itself. Told again, the newest stands. Kept until [`Operations::release`], however long that takes.
+    async fn halt(&self, stage: &str, halt: &Halt) -> Result<()>;
+
+    /// Whether a stage has stopped itself, and why.
+    async fn halted(&self, stage: &str) -> Result<Option<Halt>>;
+
+    /// A stage may go on; what it was halted for, `None` when it was not.
+    async fn release(&self, stage: &str) -> Result<Option<Halt>>;
 }
 
 /// A sign of life of one instance of a role.

@@ -10,6 +10,7 @@ mod client;
 #[cfg(feature = "sample-site")]
 mod demo;
 mod exit;
+mod halts;
 mod models;
 mod parts;
 mod roles;

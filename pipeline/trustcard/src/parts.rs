@@ -10,7 +10,7 @@ use engine::{
 use prometheus::{Registry, process_collector::ProcessCollector};
 use store::{BlobStore, SqliteStore};
 
-use crate::settings::Settings;
+use crate::{halts::HaltRows, settings::Settings};
 
 /// A record that the broker has not acknowledged after this long is told as not accepted.
 pub const ACK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,10 +56,11 @@ impl Parts {
         let registry = Registry::new();
         registry.register(Box::new(ProcessCollector::for_self()))?;
         let engine_metrics = EngineMetrics::new(&registry)?;
+        let store = Arc::new(store);
         Ok(Self {
             settings: Arc::new(settings),
-            kafka,
-            store: Arc::new(store),
+            kafka: kafka.with_halts(Arc::new(HaltRows(store.clone()))),
+            store,
             blobs,
             clock: Arc::new(SystemClock),
             registry,

@@ -29,7 +29,13 @@ const PLAIN_NAMES: &[(&str, &str)] = &[
     ("LOG_LEVEL", "telemetry.level"),
     ("LOG_JSON", "telemetry.json"),
 ];
-const LISTS: &[&str] = &["scrape.network.media_hosts"];
+const LISTS: &[&str] = &[
+    "scrape.network.media_hosts",
+    "stages.record.retry_topics_ms",
+    "stages.scrape.retry_topics_ms",
+    "stages.detect.retry_topics_ms",
+    "stages.score.retry_topics_ms",
+];
 
 /// All settings.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -258,7 +258,10 @@ fn embedded_topics(partitions: u32) -> Vec<EmbeddedTopic> {
             topics::SUBMISSIONS => &["record", "scrape"],
             topics::POSTS => &["detect"],
             topics::DETECTIONS => &["score"],
-            _ => &[],
+            _ => topics::STAGES
+                .iter()
+                .find(|stage| topics::retries(stage).iter().any(|retry| retry == topic))
+                .map_or(&[], std::slice::from_ref),
         }
     };
     topics::all()

@@ -10,3 +10,4 @@ mod decoding;
 mod fixtures;
 mod golden;
 mod rerun;
+mod retry;

@@ -1,6 +1,6 @@
 //! What roles and operators ask.
 
-use schemas::Reason;
+use schemas::{Halt, Reason};
 
 use super::{Shared, at};
 use crate::{Heartbeat, KeptDeadLetter};
@@ -59,6 +59,30 @@ pub(crate) async fn dead_letters_come_back_byte_for_byte_newest_first(store: Sha
     let newest = store.dead_letters("detect", 2).await.unwrap();
     assert_eq!(newest, [reborn, second]);
     assert_eq!(store.dead_letters("scrape", 2).await.unwrap(), []);
+}
+
+pub(crate) async fn a_stage_stands_still_until_it_is_released(store: Shared) {
+    let halt = |reason: &str, seconds| Halt {
+        reason: reason.to_owned(),
+        at: at(seconds),
+    };
+    assert_eq!(store.halted("detect").await.unwrap(), None);
+    assert_eq!(store.release("detect").await.unwrap(), None);
+    let (first, other) = (halt("100 in a row", 10), halt("half of 500", 20));
+    store.halt("detect", &first).await.unwrap();
+    store.halt("detect", &first).await.unwrap();
+    store.halt("score", &other).await.unwrap();
+    assert_eq!(store.halted("detect").await.unwrap(), Some(first.clone()));
+    assert_eq!(store.halted("scrape").await.unwrap(), None);
+    let second = halt("100 in a row, again", 30);
+    store.halt("detect", &second).await.unwrap();
+    assert_eq!(store.halted("detect").await.unwrap(), Some(second.clone()));
+    assert_eq!(store.release("detect").await.unwrap(), Some(second));
+    assert_eq!(store.halted("detect").await.unwrap(), None);
+    assert_eq!(store.release("detect").await.unwrap(), None);
+    assert_eq!(store.halted("score").await.unwrap(), Some(other));
+    store.halt("detect", &first).await.unwrap();
+    assert_eq!(store.halted("detect").await.unwrap(), Some(first));
 }
 
 pub(crate) async fn a_store_that_is_open_answers(store: Shared) {

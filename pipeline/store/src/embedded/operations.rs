@@ -1,9 +1,9 @@
-//! Signs of life and dead letters.
+//! Signs of life, dead letters and stages that stopped themselves.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Row, params};
-use schemas::Reason;
+use rusqlite::{OptionalExtension, Row, params};
+use schemas::{Halt, Reason};
 
 use super::{
     SqliteStore,
@@ -107,6 +107,46 @@ impl Operations for SqliteStore {
                     letters.push(letter(row)?);
                 }
                 Ok(letters)
+            })
+            .await
+    }
+
+    async fn halt(&self, stage: &str, halt: &Halt) -> Result<()> {
+        let (stage, text) = (stage.to_owned(), to_json(halt)?);
+        self.writer
+            .run(move |connection| {
+                connection
+                    .prepare_cached("INSERT OR REPLACE INTO halts (stage, halt) VALUES (?1, ?2)")?
+                    .execute(params![stage, text])?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn halted(&self, stage: &str) -> Result<Option<Halt>> {
+        let stage = stage.to_owned();
+        self.readers
+            .run(move |connection| {
+                connection
+                    .prepare_cached("SELECT halt FROM halts WHERE stage = ?1")?
+                    .query_row(params![stage], |row| row.get::<_, String>(0))
+                    .optional()?
+                    .map(|text| from_json("a halt", &text))
+                    .transpose()
+            })
+            .await
+    }
+
+    async fn release(&self, stage: &str) -> Result<Option<Halt>> {
+        let stage = stage.to_owned();
+        self.writer
+            .run(move |connection| {
+                connection
+                    .prepare_cached("DELETE FROM halts WHERE stage = ?1 RETURNING halt")?
+                    .query_row(params![stage], |row| row.get::<_, String>(0))
+                    .optional()?
+                    .map(|text| from_json("a halt", &text))
+                    .transpose()
             })
             .await
     }

@@ -12,7 +12,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 128;
 
 /// Step `n` leads to `user_version` `n + 1`. Steps that were released are never changed.
-const STEPS: [&str; 1] = [r"
+const STEPS: [&str; 2] = [
+    r"
 CREATE TABLE settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
 -- One row an analysis. Facts are kept apart, each the newest of its kind; `status` is derived from them in the same
@@ -131,7 +132,12 @@ CREATE TABLE dead_letters (
     PRIMARY KEY (stage, failed_us, topic, part, place)
 ) STRICT;
 CREATE INDEX dead_letters_expiry ON dead_letters (expires_ms);
-"];
+",
+    r"
+-- Stages that stopped themselves and wait for an operator.
+CREATE TABLE halts (stage TEXT PRIMARY KEY, halt TEXT NOT NULL) STRICT, WITHOUT ROWID;
+",
+];
 
 /// Opens the file for the writer.
 pub(super) fn open_writable(path: &Path) -> Result<Connection> {
