@@ -99,7 +99,7 @@ answers() {
 }
 
 tool() {
-    java -Xmx256m -XX:TieredStopAtLevel=1 -Dlog4j2.configurationFile="$here/kafka/log4j2.properties" -cp "$jars/*" "$@"
+    "$java" -Xmx256m -XX:TieredStopAtLevel=1 -Dlog4j2.configurationFile="$here/kafka/log4j2.properties" -cp "$jars/*" "$@"
 }
 
 # The folders of brokers in DIR: its own, or those of three.
@@ -139,7 +139,6 @@ case $command in
     stop | kill)
         signal=TERM
         [ "$command" = stop ] || signal=KILL
-        # All at once: the last of three would wait for a quorum that is gone.
         for broker in $(brokers "$dir"); do end "$signal" "$broker" & done
         wait
         ;;

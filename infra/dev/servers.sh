@@ -2,10 +2,11 @@
 # The servers that tests use, shared by all of them: Kafka with one broker, Cassandra, and Kafka with three brokers.
 #
 #   servers.sh up [--three]   starts what does not run; --three: the three brokers too
-#   servers.sh down           stops what runs
+#   servers.sh down           stops what it started
 #   servers.sh status         tells what runs where; fails unless Kafka (one broker) and Cassandra run
 #
-# Data is under TRUSTCARD_SERVERS_DIR (target/servers) and kept by `down`. Exits with 3 when the jars can't be fetched.
+# Data is under TRUSTCARD_SERVERS_DIR (target/servers) and kept by `down`. Another checkout's servers on these ports are used as
+# they are and left alone. Exits with 3 when the jars can't be fetched.
 set -euo pipefail
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 given=${TRUSTCARD_SERVERS_DIR:+$(realpath -m -- "$TRUSTCARD_SERVERS_DIR")}
@@ -21,15 +22,30 @@ status() {
     return "$down"
 }
 
-# One line about a server: report NAME DIR ADDRESS VARIABLE
+# One line about a server: report NAME DIR ADDRESSES VARIABLE
 report() {
-    local pid
+    local pid port=${3%%,*}
     if pid=$(pid_of "$2"); then
-        printf '%-17s %-47s pid %-8s %s\n' "$1" "$3" "$pid" "$4"
+        printf '%-17s %-47s %-26s %s\n' "$1" "$3" "pid $pid" "$4"
+    elif taken "${port#*:}"; then
+        printf '%-17s %-47s %-26s %s\n' "$1" "$3" "started from elsewhere" "$4"
     else
         printf '%-17s %-47s not running\n' "$1" "$3"
         return 1
     fi
+}
+
+# Whether something listens on a port.
+taken() {
+    (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+# Starts a server unless someone else's listens there: start SCRIPT VERB DIR PORT
+start() {
+    if ! pid_of "$3" >/dev/null && ! pid_of "$3/1" >/dev/null && taken "$4"; then
+        return
+    fi
+    "$scripts/$1" "$2" "$3" "$4"
 }
 
 case ${1:-} in
@@ -40,17 +56,18 @@ case ${1:-} in
         flock "$lock"
         # Side by side: each mostly waits for itself.
         started=()
-        "$scripts/kafka.sh" start "$data/kafka" 19092 & started+=($!)
-        "$scripts/cassandra.sh" start "$data/cassandra" 19042 & started+=($!)
+        start kafka.sh start "$data/kafka" 19092 & started+=($!)
+        start cassandra.sh start "$data/cassandra" 19042 & started+=($!)
         code=0
         for job in "${started[@]}"; do wait "$job" || code=$?; done
         [ "$code" = 0 ] || exit "$code"
-        if [ "${2:-}" = --three ]; then "$scripts/kafka.sh" start3 "$data/kafka3" 19192; fi
+        if [ "${2:-}" = --three ]; then start kafka.sh start3 "$data/kafka3" 19192; fi
         status
         ;;
     down)
-        for server in kafka kafka3; do "$scripts/kafka.sh" stop "$data/$server"; done
+        for server in kafka kafka3; do "$scripts/kafka.sh" stop "$data/$server" & done
         "$scripts/cassandra.sh" stop "$data/cassandra"
+        wait
         ;;
     status) status ;;
     *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 2 ;;

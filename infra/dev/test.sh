@@ -1,16 +1,42 @@
 #!/usr/bin/env bash
-# Every test of the workspace.
+# Every test of the workspace, on servers that it starts unless they run, and stops again.
 set -euo pipefail
 # shellcheck source=infra/dev/need.sh
 . "$(dirname "${BASH_SOURCE[0]}")/need.sh"
 
 need_build_tools
 need_command kcat # an independent client reads what TrustCard writes
+
 say "Building TrustCard and its tests"
 # All targets at once: the tests run the binary, and building it apart would compile many dependencies a second time.
 cargo build --workspace --all-targets --locked
 pull_models "${CARGO_TARGET_DIR:-target}/debug/trustcard" || true # the tests run with those components off
+
+say "Starting Kafka and Cassandra"
+tests=()
+three=()
+! grep -rqs --include='*.rs' TRUSTCARD_TEST_KAFKA_3 schemas pipeline ingest-api consumers tests || three=(--three)
+# A folder of its own, empty: what an earlier run left on topics is no test's business.
+ours="$PWD/target/test-servers"
+TRUSTCARD_SERVERS_DIR="$ours" infra/dev/servers.sh down
+rm -rf "$ours"
+if ! infra/dev/servers.sh status >/dev/null; then
+    export TRUSTCARD_SERVERS_DIR="$ours"
+    trap 'infra/dev/servers.sh down && rm -rf "$ours"' EXIT
+fi
+code=0
+infra/dev/servers.sh up "${three[@]}" || code=$?
+if [ "$code" = 3 ]; then
+    real=$(cargo test --workspace --locked --quiet -- --list real:: 2>/dev/null | sed -n 's/: test$//p')
+    suites=$(grep -o '^.*real::' <<<"$real" | sort -u | paste -sd ' ')
+    [ "${CI:-}" != true ] || die "the servers' jars could not be fetched, so these suites can't run: $suites"
+    tests=(--skip real::)
+elif [ "$code" != 0 ]; then
+    die "the servers did not start"
+fi
+
 say "Testing"
 # More threads than processors: most tests wait for a broker, a server or a process of their own.
 export RUST_TEST_THREADS="${RUST_TEST_THREADS:-8}"
-cargo test --workspace --locked
+cargo test --workspace --locked -- "${tests[@]}"
+[ "$code" = 0 ] || say "SKIPPED $(wc -l <<<"$real") tests, for want of Kafka and Cassandra: $suites"

@@ -8,13 +8,27 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # Exit code of every server script when the jars are not there and can't be fetched.
 NO_JARS=3
 
-# Sets `jars` to the folder with the jars of servers/NAME/pom.xml, fetched once per version: need_jars NAME
+# Sets `java` to a Java 17: Cassandra 5.0 runs on no newer one.
+need_java() {
+    local found
+    for found in /usr/lib/jvm/java-17-*/bin/java "$(command -v java || true)"; do
+        if [ -x "$found" ] && "$found" -version 2>&1 | grep -q '"17\.'; then
+            java=$found
+            return
+        fi
+    done
+    need_packages openjdk-17-jre-headless
+    java=$(printf '%s\n' /usr/lib/jvm/java-17-*/bin/java | head -n 1)
+    [ -x "$java" ] || die "Java 17 was not found, though openjdk-17-jre-headless is installed"
+}
+
+# Sets `java`, and `jars` to the folder with the jars of servers/NAME/pom.xml, fetched once per version: need_jars NAME
 need_jars() {
+    need_java
     local version part lock
     version=$(sed -n '/<version>/{s/.*<version>\(.*\)<\/version>.*/\1/p;q}' "$here/$1/pom.xml")
     local cache="${XDG_CACHE_HOME:-$HOME/.cache}/trustcard/servers"
     jars="$cache/$1-$version"
-    command -v java >/dev/null || need_packages openjdk-17-jre-headless
     [ -d "$jars" ] && return
     command -v mvn >/dev/null || need_packages maven
     say "Fetching $1 $version"
@@ -52,7 +66,7 @@ launch() {
             fd=${fd##*/}
             [ "$fd" -le 2 ] || eval "exec $fd>&-"
         done
-        exec setsid java -Dtrustcard.log.dir="$dir" "$@" </dev/null >"$dir/java.log" 2>&1
+        exec setsid "$java" -Dtrustcard.log.dir="$dir" "$@" </dev/null >"$dir/java.log" 2>&1
     ) 2>/dev/null &
     echo $! >"$dir/pid"
     disown
