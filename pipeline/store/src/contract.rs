@@ -49,6 +49,7 @@ macro_rules! contract_tests {
             claims::an_expired_claim_passes_to_the_next,
             claims::a_result_that_holds_ends_every_later_claim,
             claims::a_failure_is_reused_for_a_time_and_then_done_again,
+            claims::a_dead_letter_that_is_sent_back_begins_a_run_although_the_failure_is_recent,
             claims::a_claim_of_a_deleted_run_is_refused,
             claims::a_pending_row_is_no_claim,
             claims::of_many_claims_at_once_one_is_own,

@@ -141,6 +141,9 @@ pub trait Analyses: Send + Sync {
     /// One analysis; `None` when unknown, not yet projected, deleted or expired.
     async fn analysis(&self, analysis_id: Uuid, now: Timestamp) -> Result<Option<AnalysisRow>>;
 
+    /// Of the analyses of a post that have ended, the one whose run began last; deleted ones count.
+    async fn latest(&self, post_id: &str, now: Timestamp) -> Result<Option<Uuid>>;
+
     /// Analyses, newest first.
     async fn list(&self, query: &ListQuery, now: Timestamp) -> Result<Page>;
 

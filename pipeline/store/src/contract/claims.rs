@@ -1,5 +1,7 @@
 //! Work on a run is done by the submission that claimed it, and by no other.
 
+use schemas::{Run, Submission, identity::RunCause};
+
 use super::{Shared, analysis_of, at, claim, completed, failed, finish, row, single, state};
 use crate::{Claim, Status};
 
@@ -95,4 +97,34 @@ pub(crate) async fn of_many_claims_at_once_one_is_own(store: Shared) {
     assert_eq!(others.count(), 31);
     let kept = row(&store, "a", 2).await.unwrap();
     assert_eq!(kept.work.unwrap().run, submissions[own[0]].run);
+}
+
+pub(crate) async fn a_dead_letter_that_is_sent_back_begins_a_run_although_the_failure_is_recent(
+    store: Shared,
+) {
+    let first = single("a", 0, "1");
+    claim(&store, &first, 1).await;
+    finish(&store, &failed("a", first.run, 5), 5).await;
+    let sent_back = |seconds: i64| Submission {
+        run: Run {
+            started_ms: at(seconds).as_millisecond(),
+            cause: RunCause::DeadLetterReplay,
+        },
+        supersedes: Some(first.run),
+        ..first.clone()
+    };
+    let again = sent_back(10);
+    assert_eq!(claim(&store, &again, 11).await, Claim::Own);
+    assert_eq!(state(&store, "a", 12).await, Some((Status::Processing, 10)));
+    assert_eq!(claim(&store, &sent_back(12), 13).await, Claim::Other);
+    finish(&store, &failed("a", again.run, 20), 20).await;
+    assert_eq!(
+        claim(&store, &again, 21).await,
+        Claim::Finished,
+        "redelivery"
+    );
+    let last = sent_back(30);
+    assert_eq!(claim(&store, &last, 31).await, Claim::Own);
+    finish(&store, &completed("a", last.run, 40, 80.0), 40).await;
+    assert_eq!(claim(&store, &sent_back(50), 51).await, Claim::Finished);
 }

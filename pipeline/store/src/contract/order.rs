@@ -149,6 +149,7 @@ pub(crate) async fn only_the_newest_run_start_of_a_post_is_latest(store: Shared)
         ..completed("a", Run::submitted(at(seconds)), seconds + 5, 50.0)
     };
     let (older, newer) = (of(0, "older"), of(10, "newer"));
+    assert_eq!(store.latest("a", at(19)).await.unwrap(), None);
     assert_eq!(
         finish(&store, &newer, 20).await,
         Finished::Written { latest: true }
@@ -161,6 +162,9 @@ pub(crate) async fn only_the_newest_run_start_of_a_post_is_latest(store: Shared)
         finish(&store, &newer, 22).await,
         Finished::Written { latest: true }
     );
+    let latest = store.latest("a", at(23)).await.unwrap();
+    assert_eq!(latest, Some(analysis_of("newer")));
+    assert_eq!(store.latest("b", at(23)).await.unwrap(), None);
     // Of two runs that started at once one wins, and the same one in any order.
     let (left, right) = (of(30, "left"), of(30, "right"));
     let mut latest = Vec::new();

@@ -114,6 +114,21 @@ impl Analyses for SqliteStore {
             .await
     }
 
+    async fn latest(&self, post_id: &str, now: Timestamp) -> Result<Option<Uuid>> {
+        let post_id = post_id.to_owned();
+        self.readers
+            .run(move |connection| {
+                let latest = connection
+                    .prepare_cached(
+                        "SELECT analysis_id FROM latest WHERE post_id = ?1 AND expires_ms > ?2",
+                    )?
+                    .query_row(params![post_id, now.as_millisecond()], |row| row.get(0))
+                    .optional()?;
+                Ok(latest)
+            })
+            .await
+    }
+
     async fn list(&self, query: &ListQuery, now: Timestamp) -> Result<Page> {
         let query = query.clone();
         self.readers
@@ -149,7 +164,7 @@ fn project(
     let mut kept = Kept::load(connection, id, now_ms)?;
     kept.facts.submitted(submission);
     items::register(connection, submission, Status::Pending)?;
-    let verdict = kept.facts.verdict(submission.run.started_ms, policy);
+    let verdict = kept.facts.verdict(submission.run, policy);
     items::settle(connection, id, verdict, policy)?;
     kept.save(connection, id, policy, after(now_ms, policy.analysis_ttl_s))
 }
@@ -165,7 +180,7 @@ fn claim(
     items::register(connection, submission, Status::Processing)?;
     let mut kept = Kept::load(connection, id, now_ms)?;
     kept.facts.submitted(submission);
-    let verdict = kept.facts.verdict(run.started_ms, policy);
+    let verdict = kept.facts.verdict(run, policy);
     let claim = match verdict {
         Verdict::Deleted(_) => Claim::Deleted,
         Verdict::Ended(_) => Claim::Finished,

@@ -142,10 +142,10 @@ impl Facts {
     }
 
     /// How the items that wait on this analysis end, if they do: by a result that holds, or because it was deleted.
-    pub(super) fn verdict(&self, run_started_ms: i64, policy: &StorePolicy) -> Verdict {
+    pub(super) fn verdict(&self, run: Run, policy: &StorePolicy) -> Verdict {
         match (self.deleted_ms, self.ended) {
-            (Some(deleted_ms), _) if run_started_ms <= deleted_ms => Verdict::Deleted(deleted_ms),
-            (_, Some(ended)) if ended.holds_for(run_started_ms, policy) => Verdict::Ended(ended),
+            (Some(deleted_ms), _) if run.started_ms <= deleted_ms => Verdict::Deleted(deleted_ms),
+            (_, Some(ended)) if ended.answers(run, policy) => Verdict::Ended(ended),
             _ => Verdict::Open,
         }
     }

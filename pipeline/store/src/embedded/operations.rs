@@ -152,6 +152,34 @@ impl Operations for SqliteStore {
     }
 }
 
+impl SqliteStore {
+    /// Forgets a dead letter that was kept: it has been sent back. Whether it was there.
+    ///
+    /// # Errors
+    /// When the store did not answer.
+    pub async fn forget_dead_letter(&self, letter: &KeptDeadLetter) -> Result<bool> {
+        let letter = letter.clone();
+        self.writer
+            .run(move |connection| {
+                let (topic, partition, offset) = &letter.origin;
+                let forgotten = connection
+                    .prepare_cached(
+                        "DELETE FROM dead_letters
+                         WHERE stage = ?1 AND failed_us = ?2 AND topic = ?3 AND part = ?4 AND place = ?5",
+                    )?
+                    .execute(params![
+                        letter.stage,
+                        letter.failed_at.as_microsecond(),
+                        topic,
+                        partition,
+                        offset
+                    ])?;
+                Ok(forgotten > 0)
+            })
+            .await
+    }
+}
+
 fn letter(row: &Row<'_>) -> Result<KeptDeadLetter> {
     let (failed_at, code): (String, String) = (row.get(4)?, row.get(5)?);
     Ok(KeptDeadLetter {

@@ -1,7 +1,7 @@
 //! What a caller sees of an analysis, derived from the facts kept of it.
 
 use jiff::Timestamp;
-use schemas::{AnalysisResult, PostRef, Run, events::result::Outcome};
+use schemas::{AnalysisResult, PostRef, Run, events::result::Outcome, identity::RunCause};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -146,6 +146,15 @@ impl Ended {
                     .saturating_sub(1)
                     .max(self.run_started_ms)
             }
+        }
+    }
+
+    /// Whether it answers the submission of `run`. A dead letter is sent back because its failure is not to stand, however
+    /// recent it is.
+    pub(crate) fn answers(&self, run: Run, policy: &StorePolicy) -> bool {
+        match (run.cause, self.outcome) {
+            (RunCause::DeadLetterReplay, Outcome::Failed) => run.started_ms <= self.run_started_ms,
+            _ => self.holds_for(run.started_ms, policy),
         }
     }
 

@@ -145,3 +145,26 @@ async fn a_deletion_removes_the_result_from_the_file() {
     store.delete(analysis_of("a"), at(6)).await.unwrap();
     assert_eq!(rows(&store, "results").await, 0);
 }
+
+#[tokio::test]
+async fn a_dead_letter_that_was_sent_back_is_forgotten_and_no_other() {
+    let (store, _folder) = open_sqlite();
+    let letter = |offset: i64, seconds: i64| KeptDeadLetter {
+        stage: "score".to_owned(),
+        code: Reason::InvalidJson,
+        origin: ("t".to_owned(), 0, offset),
+        failed_at: at(seconds),
+        key: None,
+        value: None,
+        headers: Vec::new(),
+    };
+    let letters = [letter(1, 0), letter(2, 0), letter(1, 5)];
+    for letter in &letters {
+        store.keep_dead_letter(letter).await.unwrap();
+    }
+    assert!(store.forget_dead_letter(&letters[0]).await.unwrap());
+    assert!(!store.forget_dead_letter(&letters[0]).await.unwrap());
+    let [_, second, third] = letters;
+    let kept = store.dead_letters("score", 10).await.unwrap();
+    assert_eq!(kept, [third, second]);
+}
