@@ -11,7 +11,6 @@ mod analyses;
 mod batches;
 mod error;
 mod expiry;
-mod facts;
 mod intake;
 mod items;
 mod operations;

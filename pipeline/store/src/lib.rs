@@ -2,6 +2,7 @@
 //!
 //! - [`port`]: what TrustCard asks of its database;
 //! - [`embedded`]: the adapter on SQLite, for one machine;
+//! - [`scylla`]: the adapter on CQL, for ScyllaDB and Apache Cassandra;
 //! - [`blobs`]: media files by the hash of their content.
 #![warn(missing_docs)]
 
@@ -9,8 +10,11 @@ pub mod blobs;
 #[cfg(test)]
 mod contract;
 pub mod embedded;
+mod facts;
 pub mod port;
+pub mod scylla;
 
+pub use self::scylla::{Applied, ScyllaConfig, migrate};
 pub use blobs::{BlobError, BlobStore};
 pub use embedded::SqliteStore;
 pub use port::*;

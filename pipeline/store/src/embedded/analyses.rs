@@ -10,13 +10,13 @@ use super::{
     SqliteStore,
     error::{count, to_json},
     expiry::after,
-    facts::{Held, Verdict},
     items,
     row::{Kept, analysis_row},
 };
 use crate::{
     Analyses, AnalysisRow, Claim, Finished, ListCursor, ListQuery, Page, ProgressStep, Result,
     Status, StoreError, StorePolicy, Totals,
+    facts::{Held, Verdict},
 };
 
 /// Progress of a run that was claimed, in percent.

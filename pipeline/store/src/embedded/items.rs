@@ -6,8 +6,7 @@ use rusqlite::{Connection, params};
 use schemas::{Submission, events::submission::Origin};
 use uuid::Uuid;
 
-use super::facts::Verdict;
-use crate::{Result, Status, StorePolicy};
+use crate::{Result, Status, StorePolicy, facts::Verdict};
 
 /// Status of an item that was taken back: it stays as a mark, so that a late projection does not count it again.
 const RETRACTED: &str = "retracted";

@@ -8,11 +8,11 @@ use schemas::{
 };
 use uuid::Uuid;
 
-use super::{
-    error::{from_json, time},
+use super::error::{from_json, time};
+use crate::{
+    AnalysisRow, Ended, Result, Status, StoreError, StorePolicy, Work,
     facts::{Facts, Held},
 };
-use crate::{AnalysisRow, Ended, Result, Status, StoreError, StorePolicy, Work};
 
 /// A row under change.
 #[derive(Debug)]

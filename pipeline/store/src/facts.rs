@@ -7,48 +7,52 @@ use crate::{Ended, Status, StorePolicy, Work, rank, state_of};
 
 /// What is kept of one analysis: of each kind of fact the newest, and none that a deletion voids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     /// The post as the newest submission or result names it, with that write's timestamp.
-    pub(super) post: Option<(i64, PostRef)>,
+    pub(crate) post: Option<(i64, PostRef)>,
     /// Earliest start of a run.
-    pub(super) created_ms: Option<i64>,
+    pub(crate) created_ms: Option<i64>,
     /// Start of the newest submission's run.
-    pub(super) pending_ms: Option<i64>,
-    pub(super) work: Option<Work>,
-    pub(super) ended: Option<Ended>,
-    pub(super) claim: Option<Held>,
+    pub(crate) pending_ms: Option<i64>,
+    pub(crate) work: Option<Work>,
+    pub(crate) ended: Option<Ended>,
+    pub(crate) claim: Option<Held>,
     /// When it was deleted last: every run that had started by then is void.
-    pub(super) deleted_ms: Option<i64>,
+    pub(crate) deleted_ms: Option<i64>,
 }
 
 /// Who holds a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Held {
+pub(crate) struct Held {
     /// `ce_id` of the submission.
-    pub(super) event_id: String,
-    pub(super) run_started_ms: i64,
-    pub(super) expires_ms: i64,
+    pub(crate) event_id: String,
+    pub(crate) run_started_ms: i64,
+    pub(crate) expires_ms: i64,
 }
 
 impl Facts {
     /// Whether a deletion voids this run. The same as comparing timestamps: a deletion ranks above every step of a run that
     /// started in its millisecond.
-    pub(super) fn voids(&self, run_started_ms: i64) -> bool {
+    pub(crate) fn voids(&self, run_started_ms: i64) -> bool {
         self.deleted_ms
             .is_some_and(|deleted| run_started_ms <= deleted)
     }
 
-    pub(super) fn submitted(&mut self, submission: &Submission) {
-        let run = submission.run.started_ms;
+    pub(crate) fn submitted(&mut self, submission: &Submission) {
+        self.pending(submission.run.started_ms, &submission.post);
+    }
+
+    /// A submission whose run starts at `run`.
+    pub(crate) fn pending(&mut self, run: i64, post: &PostRef) {
         if self.voids(run) {
             return;
         }
         self.began(run);
-        self.named(rank::timestamp(run, rank::PENDING), &submission.post);
+        self.named(rank::timestamp(run, rank::PENDING), post);
         self.pending_ms = self.pending_ms.max(Some(run));
     }
 
-    pub(super) fn progressed(&mut self, run: Run, percent: u8) {
+    pub(crate) fn progressed(&mut self, run: Run, percent: u8) {
         if self.voids(run.started_ms) {
             return;
         }
@@ -63,21 +67,26 @@ impl Facts {
     }
 
     /// Whether the result is the newest and must be written.
-    pub(super) fn finished(&mut self, result: &AnalysisResult) -> bool {
-        let run = result.run.started_ms;
+    pub(crate) fn finished(&mut self, result: &AnalysisResult) -> bool {
+        self.ended(Ended::from(result), &result.post)
+    }
+
+    /// A run that ended; whether it is the newest.
+    pub(crate) fn ended(&mut self, ended: Ended, post: &PostRef) -> bool {
+        let run = ended.run_started_ms;
         if self.voids(run) {
             return false;
         }
         self.began(run);
-        self.named(rank::timestamp(run, rank::TERMINAL), &result.post);
-        let newest = self.ended.is_none_or(|ended| ended.run_started_ms < run);
+        self.named(rank::timestamp(run, rank::TERMINAL), post);
+        let newest = self.ended.is_none_or(|kept| kept.run_started_ms < run);
         if newest {
-            self.ended = Some(Ended::from(result));
+            self.ended = Some(ended);
         }
         newest
     }
 
-    pub(super) fn deleted(&mut self, now: Timestamp) {
+    pub(crate) fn deleted(&mut self, now: Timestamp) {
         self.deleted_ms = self.deleted_ms.max(Some(now.as_millisecond()));
         let Some(deleted) = self.deleted_ms else {
             return;
@@ -96,7 +105,7 @@ impl Facts {
 
     /// Takes back the submission of `event_id`. `others` are the earliest and the newest start among submissions still kept of
     /// this analysis.
-    pub(super) fn retracted(
+    pub(crate) fn retracted(
         &mut self,
         event_id: &str,
         run_started_ms: i64,
@@ -121,20 +130,20 @@ impl Facts {
     }
 
     /// `None` while there is nothing to show.
-    pub(super) fn status(&self, policy: &StorePolicy) -> Option<Status> {
+    pub(crate) fn status(&self, policy: &StorePolicy) -> Option<Status> {
         self.post.as_ref()?;
         Some(state_of(self.pending_run_ms()?, self.work, self.ended, policy).status)
     }
 
     /// Start of the newest submission's run; of what was begun or ended where the submission itself is not known.
-    pub(super) fn pending_run_ms(&self) -> Option<i64> {
+    pub(crate) fn pending_run_ms(&self) -> Option<i64> {
         self.pending_ms
             .or(self.work.map(|work| work.run.started_ms))
             .or(self.ended.map(|ended| ended.run_started_ms))
     }
 
     /// The claim that keeps others from working at `now`.
-    pub(super) fn live_claim(&self, now: Timestamp) -> Option<&Held> {
+    pub(crate) fn live_claim(&self, now: Timestamp) -> Option<&Held> {
         let ended = self.ended.map(|ended| ended.run_started_ms);
         self.claim.as_ref().filter(|held| {
             held.expires_ms > now.as_millisecond() && ended < Some(held.run_started_ms)
@@ -142,7 +151,7 @@ impl Facts {
     }
 
     /// How the items that wait on this analysis end, if they do: by a result that holds, or because it was deleted.
-    pub(super) fn verdict(&self, run: Run, policy: &StorePolicy) -> Verdict {
+    pub(crate) fn verdict(&self, run: Run, policy: &StorePolicy) -> Verdict {
         match (self.deleted_ms, self.ended) {
             (Some(deleted_ms), _) if run.started_ms <= deleted_ms => Verdict::Deleted(deleted_ms),
             (_, Some(ended)) if ended.answers(run, policy) => Verdict::Ended(ended),
@@ -150,7 +159,11 @@ impl Facts {
         }
     }
 
-    fn began(&mut self, run_started_ms: i64) {
+    /// A run started then.
+    pub(crate) fn began(&mut self, run_started_ms: i64) {
+        if self.voids(run_started_ms) {
+            return;
+        }
         let earliest = self.created_ms.unwrap_or(i64::MAX).min(run_started_ms);
         self.created_ms = Some(earliest);
     }
@@ -180,7 +193,7 @@ impl Facts {
 
 /// What a submission finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// Nothing that answers it.
     Open,
     /// A result that holds for it.

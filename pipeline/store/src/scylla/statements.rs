@@ -1,0 +1,109 @@
+//! Every statement, prepared once when the store is opened.
+
+use futures::future::try_join_all;
+use scylla::{client::session::Session, statement::prepared::PreparedStatement};
+
+use super::error::Failure;
+use crate::{Result, StoreError};
+
+macro_rules! statements {
+    ($($name:ident: $cql:expr;)+) => {
+        /// The prepared statements by what they do.
+        #[derive(Debug)]
+        pub(super) struct Statements {
+            $(pub(super) $name: PreparedStatement,)+
+        }
+
+        impl Statements {
+            pub(super) async fn prepare(session: &Session) -> Result<Self> {
+                let all = [$($cql),+].map(|cql| prepare(session, cql));
+                let mut prepared = try_join_all(all).await?.into_iter();
+                Ok(Self {
+                    $($name: prepared.next().ok_or_else(|| StoreError::Corrupt(
+                        "a statement was not prepared".to_owned(),
+                    ))?,)+
+                })
+            }
+        }
+    };
+}
+
+async fn prepare(session: &Session, cql: &'static str) -> Result<PreparedStatement> {
+    let mut statement = session
+        .prepare(cql)
+        .await
+        .map_err(|error| StoreError::from(Failure::from(&error)))?;
+    statement.set_is_idempotent(true);
+    Ok(statement)
+}
+
+statements! {
+    // analyses
+    facts: "SELECT run_ms, event_id, era, post_id, url, pending_ms, pending_kept_ms, deleted_ms, name, cause, percent, outcome,
+            completed_ms, kept_ms FROM analyses WHERE analysis_id = ?";
+    result: "SELECT result FROM analyses WHERE analysis_id = ? AND run_ms = ? AND event_id = '' AND era = ?";
+    put_pending: "UPDATE analyses USING TTL ? AND TIMESTAMP ? SET post_id = ?, url = ?, pending_ms = ?, pending_kept_ms = ?
+            WHERE analysis_id = ?";
+    put_accepted: "INSERT INTO analyses (analysis_id, run_ms, event_id, era, post_id, name, kept_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
+            USING TTL ? AND TIMESTAMP ?";
+    drop_accepted: "DELETE FROM analyses USING TIMESTAMP ? WHERE analysis_id = ? AND run_ms = ? AND event_id = ?";
+    put_start: "INSERT INTO analyses (analysis_id, run_ms, event_id, era, kept_ms) VALUES (?, ?, '', ?, ?)
+            USING TTL ? AND TIMESTAMP ?";
+    put_progress: "UPDATE analyses USING TTL ? AND TIMESTAMP ? SET cause = ?, percent = ?, kept_ms = ?
+            WHERE analysis_id = ? AND run_ms = ? AND event_id = '' AND era = ?";
+    put_result: "UPDATE analyses USING TTL ? AND TIMESTAMP ? SET post_id = ?, name = ?, outcome = ?, completed_ms = ?, result = ?,
+            kept_ms = ? WHERE analysis_id = ? AND run_ms = ? AND event_id = '' AND era = ?";
+    put_deleted: "UPDATE analyses USING TTL ? AND TIMESTAMP ? SET deleted_ms = ? WHERE analysis_id = ?";
+    drop_pending: "DELETE post_id, url, pending_ms, pending_kept_ms FROM analyses USING TIMESTAMP ? WHERE analysis_id = ?";
+    drop_runs: "DELETE FROM analyses USING TIMESTAMP ? WHERE analysis_id = ? AND run_ms <= ?";
+    // claims
+    claims: "SELECT event_id, expires_ms, run_ms FROM claims WHERE analysis_id = ?";
+    put_claim: "INSERT INTO claims (analysis_id, event_id, expires_ms, run_ms) VALUES (?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?";
+    drop_claim: "DELETE FROM claims USING TIMESTAMP ? WHERE analysis_id = ? AND event_id = ? AND expires_ms = ?";
+    // waiting
+    waiting: "SELECT run_ms, batch_id, place FROM waiting WHERE analysis_id = ? AND run_ms <= ? LIMIT 1000";
+    put_waiting: "INSERT INTO waiting (analysis_id, run_ms, batch_id, place) VALUES (?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?";
+    drop_waiting: "DELETE FROM waiting USING TIMESTAMP ? WHERE analysis_id = ? AND run_ms = ? AND batch_id = ? AND place = ?";
+    // latest
+    put_latest: "INSERT INTO latest (post_id, run_ms, analysis_id, kept_ms) VALUES (?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?";
+    latest: "SELECT run_ms, analysis_id, kept_ms FROM latest WHERE post_id = ? LIMIT 2";
+    drop_latest: "DELETE FROM latest USING TIMESTAMP ? WHERE post_id = ? AND run_ms < ?";
+    // listing
+    put_listed: "UPDATE listing USING TTL ? AND TIMESTAMP ? SET listed = ?, pending_ms = ?, work_ms = ?, ended_ms = ?, outcome = ?,
+            completed_ms = ?, kept_ms = ? WHERE hour = ? AND shard = ? AND created_ms = ? AND analysis_id = ?";
+    drop_listed: "DELETE FROM listing USING TIMESTAMP ? WHERE hour = ? AND shard = ? AND created_ms = ? AND analysis_id = ?";
+    listed: "SELECT created_ms, analysis_id, listed FROM listing
+            WHERE hour = ? AND shard = ? AND (created_ms, analysis_id) < (?, ?) LIMIT ?";
+    entries: "SELECT analysis_id, listed, pending_ms, work_ms, ended_ms, outcome, completed_ms, kept_ms, created_ms FROM listing
+            WHERE hour = ? AND shard = ?";
+    hours: "SELECT hour, pending, processing, completed, failed, counted_ms FROM hours WHERE span = ?";
+    put_hour: "INSERT INTO hours (span, hour) VALUES (?, ?) USING TTL ?";
+    put_counts: "UPDATE hours USING TTL ? SET pending = ?, processing = ?, completed = ?, failed = ?, counted_ms = ?
+            WHERE span = ? AND hour = ?";
+    // batches and their items
+    put_batch: "INSERT INTO batches (batch_id, owner, duplicates, rejected, chunks, created_ms, kept_ms)
+            VALUES (?, ?, ?, ?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?";
+    batch: "SELECT owner, duplicates, rejected, chunks, created_ms, kept_ms FROM batches WHERE batch_id = ?";
+    put_chunk: "UPDATE items USING TTL ? AND TIMESTAMP ? SET size = ?, accepted = ? WHERE batch_id = ? AND chunk = ?";
+    chunk: "SELECT size, status, own, ended_ms FROM items WHERE batch_id = ? AND chunk = ?";
+    item: "SELECT status FROM items WHERE batch_id = ? AND chunk = ? AND place = ?";
+    put_item: "UPDATE items USING TTL ? AND TIMESTAMP ? SET status = ?, own = ?, ended_ms = ?
+            WHERE batch_id = ? AND chunk = ? AND place = ?";
+    // reuse
+    post: "SELECT post FROM posts WHERE post_id = ?";
+    put_post: "INSERT INTO posts (post_id, post) VALUES (?, ?) USING TTL ? AND TIMESTAMP ?";
+    finding: "SELECT finding, kept_ms FROM findings WHERE sha256 = ? AND detector = ?";
+    put_finding: "INSERT INTO findings (sha256, detector, finding, kept_ms) VALUES (?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?";
+    // operations
+    ping: "SELECT part FROM heartbeats WHERE part = 0 LIMIT 1";
+    beats: "SELECT beat, kept_ms FROM heartbeats WHERE part = 0";
+    put_beat: "INSERT INTO heartbeats (part, role, instance, beat, kept_ms) VALUES (0, ?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?";
+    put_letter: "INSERT INTO dead_letters (stage, day, failed_us, topic, part, place, letter) VALUES (?, ?, ?, ?, ?, ?, ?)
+            USING TTL ?";
+    put_letter_day: "INSERT INTO dead_letter_days (stage, day) VALUES (?, ?) USING TTL ?";
+    letter_days: "SELECT day FROM dead_letter_days WHERE stage = ?";
+    letters: "SELECT letter FROM dead_letters WHERE stage = ? AND day = ? LIMIT ?";
+    put_halt: "INSERT INTO halts (stage, halt) VALUES (?, ?)";
+    halt: "SELECT halt FROM halts WHERE stage = ?";
+    drop_halt: "DELETE FROM halts WHERE stage = ?";
+}
