@@ -201,6 +201,11 @@ impl Kafka {
         config
     }
 
+    /// A client that looks at topics and changes them.
+    pub(crate) fn admin(&self, client_id: &str) -> ClientConfig {
+        self.client(&[], &[("client.id", client_id)])
+    }
+
     /// Defaults, then what the operator set, then what must hold.
     fn client(&self, defaults: &[(&str, &str)], fixed: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();

@@ -1,6 +1,7 @@
 //! The machinery of the pipeline, true of any message.
 #![warn(missing_docs)]
 
+pub mod admin;
 pub mod archive;
 mod at_least_once;
 pub mod clock;
