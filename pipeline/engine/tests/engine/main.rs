@@ -9,3 +9,4 @@ mod outcomes;
 mod poison;
 mod publishing;
 mod support;
+mod topics;
