@@ -12,7 +12,7 @@ use crate::{
     client::{Api, submit},
     settings::Settings,
     show::{numbers, reasons, say, score, table, text},
-    up::Up,
+    up::{DataFolder, Up},
 };
 
 /// How long the parts may take until all of them are ready.
@@ -48,13 +48,14 @@ impl Row {
 /// # Errors
 /// When the pipeline can't be started or breaks.
 pub async fn run(args: DemoArgs, settings: Settings) -> Result<bool> {
-    let data_dir = fresh_folder(&args.data_dir)?;
+    let folder = fresh_folder(&args.data_dir)?;
+    let data_dir = folder.path().to_owned();
     let up_args = UpArgs {
         sample_site: true,
         no_ml: args.no_ml,
         data_dir: data_dir.clone(),
     };
-    let mut up = Up::start(&up_args, settings, args.posts.as_deref()).await?;
+    let mut up = Up::start(&up_args, folder, settings, args.posts.as_deref()).await?;
     let work = analyse(up.api_url(), up.sample_posts(), up.readiness());
     let rows = up.unless_it_breaks(work).await;
     let rows = match rows {
@@ -82,21 +83,16 @@ pub async fn run(args: DemoArgs, settings: Settings) -> Result<bool> {
 }
 
 /// The demo's own folder, empty: results of an earlier demo would be reused and nothing would be seen to run.
-fn fresh_folder(data_dir: &Path) -> Result<std::path::PathBuf> {
-    let folder = data_dir.join("demo");
-    if folder.exists() {
-        let ours =
-            folder.join("trustcard.db").exists() || std::fs::read_dir(&folder)?.next().is_none();
-        anyhow::ensure!(
-            ours,
-            "{} holds no earlier demo; choose another --data-dir",
-            folder.display()
-        );
-        std::fs::remove_dir_all(&folder)
-            .with_context(|| format!("{} can't be emptied", folder.display()))?;
-    }
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("{} can't be made", folder.display()))?;
+fn fresh_folder(data_dir: &Path) -> Result<DataFolder> {
+    let path = data_dir.join("demo");
+    anyhow::ensure!(
+        DataFolder::is_ours(&path)?,
+        "{} holds no earlier demo; choose another --data-dir",
+        path.display()
+    );
+    // Taken before it is emptied: an `up` may run on it.
+    let folder = DataFolder::take(&path)?;
+    folder.empty()?;
     Ok(folder)
 }
 

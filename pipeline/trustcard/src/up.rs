@@ -1,7 +1,6 @@
 //! `trustcard up`: every role in one process on embedded parts, over the same topics and the same code.
 
 use std::{
-    fs::File,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -16,10 +15,10 @@ use schemas::topics;
 use serde_json::json;
 
 use dead_letters::DeadLetterRows;
+pub use folder::DataFolder;
 
 use crate::{
     cli::UpArgs,
-    exit::Failure,
     parts::Parts,
     roles::{self, Role, Tasks},
     settings::Settings,
@@ -27,6 +26,7 @@ use crate::{
 };
 
 mod dead_letters;
+mod folder;
 mod republish;
 #[cfg(feature = "sample-site")]
 mod site;
@@ -40,8 +40,7 @@ pub struct Up {
     tasks: Tasks,
     /// The inference runtime; `None` with models off.
     runtime: Option<String>,
-    /// Held as long as this runs.
-    _lock: File,
+    folder: DataFolder,
     #[cfg(feature = "sample-site")]
     site: Option<site::Site>,
 }
@@ -51,8 +50,9 @@ pub struct Up {
 /// # Errors
 /// When a part can't be started or breaks.
 pub async fn run(args: UpArgs, settings: Settings) -> Result<()> {
-    let up = Up::start(&args, settings, None).await?;
-    up.greet(&args)?;
+    let folder = DataFolder::take(&args.data_dir)?;
+    let up = Up::start(&args, folder, settings, None).await?;
+    up.greet()?;
     up.run_until_signal().await
 }
 
@@ -71,16 +71,16 @@ pub fn bootstrap_of(data_dir: &Path) -> Option<String> {
 }
 
 impl Up {
-    /// Starts every part; `posts` is a folder of pictures for the sample site to show instead of its own posts.
+    /// Starts every part on `folder`; `posts` is a folder of pictures for the sample site to show instead of its own posts.
     ///
     /// # Errors
     /// When a part can't be started.
     pub async fn start(
         args: &UpArgs,
+        folder: DataFolder,
         mut settings: Settings,
         posts: Option<&Path>,
     ) -> Result<Self> {
-        let lock = lock(&args.data_dir)?;
         let listener = roles::api::bind(&settings.api).await?;
         settings.detect.models_enabled &= !args.no_ml;
         #[cfg(feature = "sample-site")]
@@ -97,7 +97,7 @@ impl Up {
 
         let broker = EmbeddedBroker::start(&embedded_topics(settings.embedded.partitions))
             .context("the embedded broker can't be started")?;
-        let mut parts = Parts::open(settings, broker.kafka().clone(), &args.data_dir)?;
+        let mut parts = Parts::open(settings, broker.kafka().clone(), folder.path())?;
         parts.kafka = parts
             .kafka
             .with_archive(Arc::new(DeadLetterRows(parts.store.clone())));
@@ -117,15 +117,16 @@ impl Up {
             shutdown,
             tasks,
             runtime,
-            _lock: lock,
+            folder,
             #[cfg(feature = "sample-site")]
             site,
         };
-        up.write_run_file(&args.data_dir)?;
+        up.write_run_file()?;
         Ok(up)
     }
 
-    fn write_run_file(&self, data_dir: &Path) -> Result<()> {
+    fn write_run_file(&self) -> Result<()> {
+        let data_dir = self.folder.path();
         let told = json!({ "api": self.api_url(), "bootstrap": self.bootstrap(), "pid": std::process::id() });
         // Renamed into place, so that whoever looks for it never reads half of it.
         let unfinished = data_dir.join("up.json.part");
@@ -134,14 +135,14 @@ impl Up {
             .with_context(|| format!("{} can't be written", run_file(data_dir).display()))
     }
 
-    fn greet(&self, args: &UpArgs) -> Result<()> {
+    fn greet(&self) -> Result<()> {
         say!("API      {}", self.api_url());
         say!(
             "broker   {}  (in memory; try: kcat -b {} -L)",
             self.bootstrap(),
             self.bootstrap()
         );
-        say!("data     {}", args.data_dir.display());
+        say!("data     {}", self.folder.path().display());
         say!("models   {}", self.models_line());
         say!(
             "Stages of other processes on this broker would escape its meter: scale out on a real Kafka."
@@ -233,21 +234,6 @@ impl Up {
         self.shutdown.begin();
         roles::finish(self.tasks, &self.shutdown).await
     }
-}
-
-/// Takes the data folder for this process: two brokers that publish the same submissions again would do all work twice.
-fn lock(data_dir: &Path) -> Result<File> {
-    std::fs::create_dir_all(data_dir)
-        .with_context(|| format!("the data folder {} can't be made", data_dir.display()))?;
-    let path = data_dir.join("up.lock");
-    let file = File::create(&path).with_context(|| format!("{} can't be made", path.display()))?;
-    file.try_lock().map_err(|error| {
-        let shown = data_dir.display();
-        Failure::Configuration(format!(
-            "another `trustcard up` runs on the data folder {shown} ({error}); end it or choose another --data-dir"
-        ))
-    })?;
-    Ok(file)
 }
 
 /// Every topic, and the groups that must have read a record before it may be forgotten. Results and dead letters have none:

@@ -326,3 +326,22 @@ async fn check_config_prints_every_setting_and_no_secret() {
     );
     assert!(!text.contains("s3cr3t"), "{text}");
 }
+
+#[tokio::test]
+async fn a_demo_leaves_the_folder_of_a_running_up_alone() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().join("demo");
+    std::fs::create_dir(&folder).unwrap();
+    let up = Up::start(&folder, &["--sample-site", "--no-ml"], &[]).await;
+    let ids = up.submit(&["loadkept".to_owned()]).await;
+    assert_eq!(up.ended_analysis(&ids[0]).await["status"], "completed");
+    let shown = data.path().to_str().unwrap();
+
+    let demo = run(&["demo", "--exit", "--no-ml", "--data-dir", shown]).await;
+    assert_eq!(demo.status.code(), Some(78));
+    let told = String::from_utf8_lossy(&demo.stderr).into_owned();
+    assert!(told.contains("another `trustcard up`"), "{told}");
+    assert!(folder.join("trustcard.db").exists() && folder.join("up.json").exists());
+    let ids = up.submit(&["loadnext".to_owned()]).await;
+    assert_eq!(up.ended_analysis(&ids[0]).await["status"], "completed");
+}
