@@ -206,6 +206,34 @@ impl Kafka {
         self.client(&[], &[("client.id", client_id)])
     }
 
+    /// A client that looks at offsets and at single records. It joins no group and commits nothing; `group` is whose commits it
+    /// sees, `isolation` is `read_committed` or `read_uncommitted`.
+    pub(crate) fn observer(&self, client_id: &str, group: &str, isolation: &str) -> ClientConfig {
+        self.client(
+            &[
+                ("reconnect.backoff.max.ms", "2000"),
+                ("log.connection.close", "false"),
+            ],
+            &[
+                ("client.id", client_id),
+                ("group.id", group),
+                ("group.protocol", "classic"),
+                ("enable.auto.commit", "false"),
+                ("enable.auto.offset.store", "false"),
+                ("auto.offset.reset", "error"),
+                ("isolation.level", isolation),
+                ("enable.partition.eof", "true"),
+                ("statistics.interval.ms", "0"),
+                // One record is wanted, so little is asked for and nothing ahead; a broker gives one batch at least.
+                ("fetch.message.max.bytes", "32768"),
+                ("fetch.max.bytes", "8388608"),
+                ("queued.min.messages", "1"),
+                ("fetch.wait.max.ms", "10"),
+                ("fetch.queue.backoff.ms", "1"),
+            ],
+        )
+    }
+
     /// Defaults, then what the operator set, then what must hold.
     fn client(&self, defaults: &[(&str, &str)], fixed: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();

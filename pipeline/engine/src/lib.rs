@@ -12,6 +12,7 @@ pub mod embedded;
 pub mod gate;
 pub mod halt;
 pub mod kafka;
+pub mod lag;
 mod ledger;
 pub mod lifecycle;
 pub mod membership;
