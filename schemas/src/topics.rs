@@ -17,6 +17,17 @@ pub const RESULTS_LATEST: &str = "trustcard.results.latest";
 /// The stages that consume, and so own retry topics and a dead-letter topic.
 pub const STAGES: [&str; 4] = ["record", "scrape", "detect", "score"];
 
+/// The topic a stage of [`STAGES`] consumes, its retry topics apart; `None` for any other name.
+#[must_use]
+pub fn input(stage: &str) -> Option<&'static str> {
+    match stage {
+        "record" | "scrape" => Some(SUBMISSIONS),
+        "detect" => Some(POSTS),
+        "score" => Some(DETECTIONS),
+        _ => None,
+    }
+}
+
 /// The dead-letter topic of a stage. Keys, values and headers are those of the record that failed.
 #[must_use]
 pub fn dead_letters(stage: &str) -> String {

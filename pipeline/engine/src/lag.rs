@@ -107,7 +107,7 @@ pub struct Watched {
     /// The group.
     pub group: String,
     /// The topics it reads, as far as they exist; those it has commits for are added.
-    pub topics: Vec<Pattern>,
+    pub topics: Vec<String>,
 }
 
 /// One round's findings.

@@ -13,7 +13,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// Commands. The first six run the pipeline, the rest speak to it.
+/// Commands. The first ones run the pipeline, the rest speak to it.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run every role in this process on embedded parts: a broker in memory, SQLite, a folder of media
@@ -31,10 +31,14 @@ pub enum Command {
     Detect(RoleArgs),
     /// Run the score stage alone
     Score(RoleArgs),
+    /// Watch how far consumer groups are behind, as metrics; needs the broker and nothing else
+    Monitor,
     /// Send posts for analysis
     Submit(SubmitArgs),
     /// Show results, newest first
     Results(ResultsArgs),
+    /// Show how far consumer groups are behind, in records and in time
+    Lag(LagArgs),
     /// Fetch and check the models
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -54,6 +58,7 @@ impl Command {
                 | Self::Scrape(_)
                 | Self::Detect(_)
                 | Self::Score(_)
+                | Self::Monitor
         )
     }
 
@@ -69,8 +74,10 @@ impl Command {
             Self::Scrape(_) => "scrape",
             Self::Detect(_) => "detect",
             Self::Score(_) => "score",
+            Self::Monitor => "monitor",
             Self::Submit(_) => "submit",
             Self::Results(_) => "results",
+            Self::Lag(_) => "lag",
             Self::Models(_) => "models",
             Self::CheckConfig => "check-config",
         }
@@ -173,6 +180,29 @@ pub struct ResultsArgs {
     /// Where the API is.
     #[command(flatten)]
     pub api: ApiArgs,
+}
+
+/// Options of `lag`.
+#[derive(Debug, Args)]
+pub struct LagArgs {
+    /// Another group to show beside TrustCard's own and those of `monitor.groups`; `name*` is every group that begins so
+    #[arg(long = "group", value_name = "GROUP")]
+    pub groups: Vec<String>,
+    /// A line for each partition
+    #[arg(short = 'v', long)]
+    pub partitions: bool,
+    /// Look again every second
+    #[arg(long)]
+    pub watch: bool,
+    /// One JSON document on a line, with every partition
+    #[arg(long)]
+    pub json: bool,
+    /// Broker; by default the one that `trustcard up` wrote into the data folder, else the configured one
+    #[arg(long)]
+    pub bootstrap: Option<String>,
+    /// Data folder of the running `trustcard up`
+    #[arg(long, default_value = "data")]
+    pub data_dir: PathBuf,
 }
 
 /// Commands about models.

@@ -11,6 +11,7 @@ mod client;
 mod demo;
 mod exit;
 mod halts;
+mod lag;
 mod models;
 mod parts;
 mod roles;
@@ -66,8 +67,10 @@ async fn run(command: cli::Command, settings: settings::Settings) -> Result<bool
         Command::Scrape(args) => roles::run(roles::Role::Scrape, args, settings).await?,
         Command::Detect(args) => roles::run(roles::Role::Detect, args, settings).await?,
         Command::Score(args) => roles::run(roles::Role::Score, args, settings).await?,
+        Command::Monitor => roles::monitor::run(settings).await?,
         Command::Submit(args) => return client::submit::run(args).await,
         Command::Results(args) => client::results::run(args, &settings).await?,
+        Command::Lag(args) => lag::run(args, &settings).await?,
         Command::Models(command) => models::run(command, &settings).await?,
         Command::CheckConfig => settings::print(&settings)?,
     }

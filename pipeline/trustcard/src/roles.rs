@@ -15,10 +15,16 @@ use scrape::ScrapeStage;
 use serde_json::json;
 use tokio::{net::TcpListener, task::JoinSet};
 
-use crate::{cli::RoleArgs, exit::Failure, parts::Parts, settings::Settings};
+use crate::{
+    cli::RoleArgs,
+    exit::Failure,
+    parts::Parts,
+    settings::{OpsConfig, Settings},
+};
 
 pub mod api;
 pub mod heartbeat;
+pub mod monitor;
 mod upkeep;
 
 /// Roles that can run alone.
@@ -54,7 +60,12 @@ pub async fn run(role: Role, args: RoleArgs, settings: Settings) -> Result<()> {
         api::start(listener, &parts, &shutdown, &mut tasks)?;
     } else {
         start_stage(role, &parts, &shutdown, &mut tasks).await?;
-        serve_ops(&parts, &shutdown, &mut tasks).await?;
+        let ops = Ops {
+            readiness: parts.readiness.clone(),
+            registry: parts.registry.clone(),
+            metrics_enabled: parts.settings.api.enable_metrics,
+        };
+        serve_ops(&parts.settings.ops, ops, &shutdown, &mut tasks).await?;
     }
     finish(tasks, &shutdown).await
 }
@@ -184,8 +195,12 @@ fn describe(detector: &Detector) -> serde_json::Value {
     json!({ "runtime": detector.runtime().map(detect::Runtime::name), "models": models })
 }
 
-async fn serve_ops(parts: &Parts, shutdown: &Shutdown, tasks: &mut Tasks) -> Result<()> {
-    let config = &parts.settings.ops;
+async fn serve_ops(
+    config: &OpsConfig,
+    ops: Ops,
+    shutdown: &Shutdown,
+    tasks: &mut Tasks,
+) -> Result<()> {
     let listener = TcpListener::bind((config.host.as_str(), config.port))
         .await
         .with_context(|| {
@@ -194,11 +209,6 @@ async fn serve_ops(parts: &Parts, shutdown: &Shutdown, tasks: &mut Tasks) -> Res
                 config.host, config.port
             )
         })?;
-    let ops = Ops {
-        readiness: parts.readiness.clone(),
-        registry: parts.registry.clone(),
-        metrics_enabled: parts.settings.api.enable_metrics,
-    };
     let shutdown = shutdown.clone();
     tasks.spawn(async move { Ok(ops::serve(listener, ops, shutdown).await?) });
     Ok(())

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use detect::DetectConfig;
-use engine::{Kafka, RunnerConfig, config::Layers, telemetry::TelemetryConfig};
+use engine::{Kafka, RunnerConfig, config::Layers, lag::LagConfig, telemetry::TelemetryConfig};
 use ingest_api::ApiConfig;
 use score::ScoringConfig;
 use scrape::ScrapeConfig;
@@ -35,6 +35,7 @@ const LISTS: &[&str] = &[
     "stages.scrape.retry_topics_ms",
     "stages.detect.retry_topics_ms",
     "stages.score.retry_topics_ms",
+    "monitor.groups",
 ];
 
 /// All settings.
@@ -61,6 +62,8 @@ pub struct Settings {
     pub scoring: ScoringConfig,
     /// How each stage is run.
     pub stages: Stages,
+    /// Which groups' lag is watched, and how often.
+    pub monitor: LagConfig,
 }
 
 /// The broker that roles of their own speak to.
@@ -235,6 +238,8 @@ impl Settings {
                 .map(|error| format!("scoring: {error}")),
         );
         problems.extend(self.telemetry.problem());
+        let monitor = self.monitor.problem();
+        problems.extend(monitor.map(|problem| format!("monitor.{problem}")));
         if self.embedded.partitions == 0 {
             problems.push("embedded.partitions must be at least 1".to_owned());
         }

@@ -108,6 +108,17 @@ impl Up {
             roles::start_stage(role, &parts, &shutdown, &mut tasks).await?;
         }
         let runtime = roles::start_detect(&parts, &shutdown, &mut tasks).await?;
+        // Its own readiness: posts are taken whether or not lag is known.
+        let lag_known = Readiness::new().part("monitor", "asking the broker for the first time");
+        roles::monitor::start(
+            &parts.kafka,
+            &parts.settings.monitor,
+            parts.clock.clone(),
+            &parts.registry,
+            lag_known,
+            &shutdown,
+            &mut tasks,
+        )?;
         republish::start(unfinished, &parts, &shutdown, &mut tasks)?;
         let api = roles::api::start(listener, &parts, &shutdown, &mut tasks)?;
         let up = Self {

@@ -187,8 +187,7 @@ impl Rounds {
         topics: &Topics,
     ) -> Commits {
         let own = self.own.iter().find(|own| own.group == group);
-        let known =
-            |topic: &str| own.is_some_and(|own| own.topics.iter().any(|p| p.matches(topic)));
+        let known = |topic: &str| own.is_some_and(|own| own.topics.iter().any(|own| own == topic));
         let committed: BTreeSet<&Arc<str>> = commits.keys().map(|at| &at.topic).collect();
         let mut relevant = Commits::new();
         for (topic, partitions) in topics {

@@ -12,7 +12,7 @@ use rdkafka::{
     error::KafkaError,
     message::{BorrowedMessage, Message as _},
 };
-use schemas::Header;
+use schemas::retry::due_ms;
 use tokio::time::Instant;
 
 use super::{
@@ -168,7 +168,7 @@ fn take(message: &BorrowedMessage<'_>, job: Job, found: &mut Found, bytes: &mut 
         found.head = Some(Head {
             offset,
             timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
-            due_ms: due(&headers(message).0),
+            due_ms: due_ms(&headers(message).0),
             seen: Instant::now(),
         });
     }
@@ -176,9 +176,4 @@ fn take(message: &BorrowedMessage<'_>, job: Job, found: &mut Found, bytes: &mut 
     found.to = offset + 1;
     *bytes += message.payload_len() + message.key_len();
     !job.count || found.to == job.to || *bytes > COUNT_BYTES
-}
-
-/// When a retry is due, milliseconds since the Unix epoch.
-fn due(headers: &[Header]) -> Option<i64> {
-    schemas::envelope::text(headers, "retry-due")?.parse().ok()
 }
