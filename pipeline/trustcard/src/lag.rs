@@ -203,7 +203,7 @@ fn topics(lag: &Lag) -> Table {
         String::new(),
         sum.partitions.to_string(),
         records(sum.lag, sum.exact),
-        age(sum.seconds),
+        age(sum.seconds.or((sum.partitions == 0).then_some(0.0))),
         String::new(),
     ]);
     numbers(&mut table, &[2, 3, 4]);

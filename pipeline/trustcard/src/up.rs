@@ -108,14 +108,13 @@ impl Up {
             roles::start_stage(role, &parts, &shutdown, &mut tasks).await?;
         }
         let runtime = roles::start_detect(&parts, &shutdown, &mut tasks).await?;
-        // Its own readiness: posts are taken whether or not lag is known.
-        let lag_known = Readiness::new().part("monitor", "asking the broker for the first time");
+        // No part of readiness: posts are taken whether or not lag is known.
         roles::monitor::start(
             &parts.kafka,
             &parts.settings.monitor,
             parts.clock.clone(),
             &parts.registry,
-            lag_known,
+            None,
             &shutdown,
             &mut tasks,
         )?;

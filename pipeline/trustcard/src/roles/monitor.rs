@@ -36,7 +36,7 @@ pub async fn run(settings: Settings) -> Result<()> {
         &settings.monitor,
         Arc::new(SystemClock),
         &registry,
-        ready,
+        Some(ready),
         &shutdown,
         &mut tasks,
     )?;
@@ -67,7 +67,7 @@ pub fn of(kafka: &Kafka, foreign: &[String], clock: SharedClock) -> Result<Monit
     Ok(monitor.map_err(|error| Failure::Configuration(error.to_string()))?)
 }
 
-/// Starts watching. `ready` follows whether the broker answers.
+/// Starts watching. `ready`, where there is one, follows whether the broker answers.
 ///
 /// # Errors
 /// When a setting is wrong, or the metrics are registered already.
@@ -76,7 +76,7 @@ pub fn start(
     config: &LagConfig,
     clock: SharedClock,
     registry: &Registry,
-    ready: ReadyPart,
+    ready: Option<ReadyPart>,
     shutdown: &Shutdown,
     tasks: &mut Tasks,
 ) -> Result<()> {
@@ -104,7 +104,7 @@ pub fn start(
 struct Watch {
     monitor: Monitor,
     metrics: LagMetrics,
-    ready: ReadyPart,
+    ready: Option<ReadyPart>,
     /// Problems of the last round, so that each is logged once.
     told: BTreeSet<String>,
 }
@@ -116,12 +116,14 @@ impl Watch {
             Ok(lag) => {
                 self.metrics
                     .show(&lag, began.elapsed(), self.monitor.reads());
-                self.ready.ready();
+                self.ready.iter().for_each(ReadyPart::ready);
                 problems(&lag)
             }
             Err(error @ LagError::Unreachable { .. }) => {
                 self.metrics.show_failure(began.elapsed());
-                self.ready.not_ready("the broker does not answer");
+                if let Some(ready) = &self.ready {
+                    ready.not_ready("the broker does not answer");
+                }
                 BTreeSet::from([error.to_string()])
             }
             Err(error) => return Err(error),
