@@ -13,8 +13,9 @@ pub mod embedded;
 mod facts;
 pub mod port;
 pub mod scylla;
+mod values;
 
-pub use self::scylla::{Applied, ScyllaConfig, migrate};
+pub use self::scylla::{Applied, ScyllaConfig, ScyllaStore, migrate};
 pub use blobs::{BlobError, BlobStore};
 pub use embedded::SqliteStore;
 pub use port::*;

@@ -1,14 +1,89 @@
 //! The store on CQL: ScyllaDB, or Apache Cassandra.
 //!
 //! Every fact of an analysis is written with the timestamp `run_started_ms * 1000 + rank` and lives for the configured time,
-//! so that the servers themselves sort out what arrives in any order, late or twice; [`crate::facts`] merges what was read.
-//! Nothing is locked: whoever tells and whoever waits each write before they read, at LOCAL_QUORUM, so that one of them sees
-//! the other.
+//! so that the servers themselves sort out what arrives in any order, late or twice; what was read is merged by the same
+//! pure function as on SQLite. Nothing is locked: whoever tells and whoever waits each write before they read, at
+//! LOCAL_QUORUM, so that one of them sees the other.
 
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use uuid::Uuid;
+
+use crate::{Result, StorePolicy};
+
+mod analyses;
+mod batches;
+mod claims;
 mod client;
 mod config;
 mod error;
+mod facts;
+mod intake;
+mod items;
+mod listing;
 mod migrate;
+mod operations;
+mod reuse;
+mod rows;
+mod statements;
+mod totals;
+
+#[cfg(test)]
+mod tests;
 
 pub use config::ScyllaConfig;
 pub use migrate::{Applied, migrate};
+
+use client::Client;
+use statements::Statements;
+
+/// Claims of one process that may be on their way at once without waiting for one of another analysis.
+const TURNS: usize = 1024;
+
+/// The store on CQL. Share it as `Arc<ScyllaStore>`. A call that is dropped half-way may have taken effect in part; made
+/// again it completes.
+#[derive(Debug)]
+pub struct ScyllaStore {
+    client: Client,
+    statements: Statements,
+    policy: StorePolicy,
+    turns: Vec<tokio::sync::Mutex<()>>,
+    /// Hours that were noted as having entries, and when.
+    hours: Mutex<BTreeMap<i64, i64>>,
+}
+
+impl ScyllaStore {
+    /// Connects and prepares every statement.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Unavailable`] when no server answers; [`crate::StoreError::Corrupt`] when the settings are wrong,
+    /// or the keyspace lacks a migration: then `trustcard migrate` helps.
+    pub async fn open(config: &ScyllaConfig, policy: StorePolicy) -> Result<Self> {
+        let session = client::connect(config).await?;
+        migrate::check(&session, config).await?;
+        let statements = Statements::prepare(&session).await?;
+        Ok(Self {
+            client: Client::new(session, config),
+            statements,
+            policy,
+            turns: (0..TURNS).map(|_| tokio::sync::Mutex::new(())).collect(),
+            hours: Mutex::new(BTreeMap::new()),
+        })
+    }
+
+    /// Waits until no other claim of this analysis, and of the few that share its place, is on its way in this process.
+    async fn turn(&self, id: Uuid) -> tokio::sync::MutexGuard<'_, ()> {
+        let mut hasher = DefaultHasher::new();
+        id.hash(&mut hasher);
+        let place = usize::try_from(hasher.finish() % TURNS as u64).unwrap_or(0);
+        self.turns[place].lock().await
+    }
+
+    fn noted_hours(&self) -> MutexGuard<'_, BTreeMap<i64, i64>> {
+        self.hours.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -7,16 +7,14 @@ use schemas::{AnalysisResult, Submission};
 use uuid::Uuid;
 
 use super::{
-    SqliteStore,
-    error::{count, to_json},
-    expiry::after,
-    items,
+    SqliteStore, items,
     row::{Kept, analysis_row},
 };
 use crate::{
     Analyses, AnalysisRow, Claim, Finished, ListCursor, ListQuery, Page, ProgressStep, Result,
-    Status, StoreError, StorePolicy, Totals,
+    Status, StorePolicy, Totals,
     facts::{Held, Verdict},
+    values::{after, count, status_from, to_json},
 };
 
 /// Progress of a run that was claimed, in percent.
@@ -284,8 +282,4 @@ fn list(connection: &Connection, query: &ListQuery, now: Timestamp) -> Result<Pa
         rows.extend(analysis_row(row)?);
     }
     Ok(Page { rows, next })
-}
-
-pub(super) fn status_from(name: &str) -> Result<Status> {
-    Status::from_name(name).ok_or_else(|| StoreError::Corrupt(format!("{name} is no status")))
 }

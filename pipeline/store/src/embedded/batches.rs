@@ -5,12 +5,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
-use super::{
-    SqliteStore,
-    analyses::status_from,
-    error::{count, time},
+use super::SqliteStore;
+use crate::{
+    BatchProgress, Batches, NewBatch, Result, Totals,
+    values::{count, status_from, time},
 };
-use crate::{BatchProgress, Batches, NewBatch, Result, Status, Totals};
 
 #[async_trait]
 impl Batches for SqliteStore {
@@ -66,15 +65,4 @@ fn batch(connection: &Connection, batch_id: Uuid, now: Timestamp) -> Result<Opti
         created_at: time(created_ms)?,
         completed_at: ended.then(|| time(ended_ms)).transpose()?,
     }))
-}
-
-impl Totals {
-    pub(super) fn of(&mut self, status: Status) -> &mut u64 {
-        match status {
-            Status::Pending => &mut self.pending,
-            Status::Processing => &mut self.processing,
-            Status::Completed => &mut self.completed,
-            Status::Failed => &mut self.failed,
-        }
-    }
 }

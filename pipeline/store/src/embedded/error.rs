@@ -1,10 +1,8 @@
-//! From SQLite's and JSON's errors to the port's: what may succeed later, and what never will.
+//! From SQLite's errors to the port's: what may succeed later, and what never will.
 
-use jiff::Timestamp;
 use rusqlite::ErrorCode;
-use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Result, StoreError};
+use crate::StoreError;
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
@@ -31,27 +29,4 @@ impl From<rusqlite::Error> for StoreError {
             Self::Corrupt(error.to_string())
         }
     }
-}
-
-/// A value as the JSON text of a column.
-pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value)
-        .map_err(|error| StoreError::Corrupt(format!("can't be written as JSON: {error}")))
-}
-
-/// The value in the JSON text of a column; `what` names it in the error.
-pub(super) fn from_json<T: DeserializeOwned>(what: &str, text: &str) -> Result<T> {
-    serde_json::from_str(text)
-        .map_err(|error| StoreError::Corrupt(format!("{what} can't be read back: {error}")))
-}
-
-/// A stored time.
-pub(super) fn time(ms: i64) -> Result<Timestamp> {
-    Timestamp::from_millisecond(ms)
-        .map_err(|error| StoreError::Corrupt(format!("{ms} ms is no time: {error}")))
-}
-
-/// A stored count.
-pub(super) fn count(value: i64) -> Result<u64> {
-    u64::try_from(value).map_err(|_| StoreError::Corrupt(format!("{value} is no count")))
 }

@@ -7,12 +7,6 @@ use uuid::Uuid;
 use super::{SqliteStore, row};
 use crate::Result;
 
-/// `seconds` after `ms`, both since the Unix epoch, in milliseconds.
-pub(super) fn after(ms: i64, seconds: u64) -> i64 {
-    let span = i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
-    ms.saturating_add(span)
-}
-
 /// Tables whose rows expire each alone.
 const PLAIN: [&str; 5] = [
     "DELETE FROM latest WHERE post_id IN (SELECT post_id FROM latest WHERE expires_ms <= ?1 LIMIT ?2)",

@@ -6,28 +6,13 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use schemas::{Event, Submission};
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{
-    SqliteStore,
-    error::{from_json, to_json},
-    expiry::after,
-    items::{self, batch_place},
-    outbox,
-    row::Kept,
+use super::{SqliteStore, items, outbox, row::Kept};
+use crate::{
+    Intake, NewBatch, Result, StorePolicy,
+    values::{CHUNK, ChunkItem, after, batch_place, from_json, to_json},
 };
-use crate::{Intake, NewBatch, Result, StorePolicy};
-
-/// Items in a chunk.
-const CHUNK: u32 = 1_000;
-
-/// An accepted item in a chunk.
-#[derive(Serialize, Deserialize)]
-struct ChunkItem {
-    index: u32,
-    analysis_id: Uuid,
-}
 
 #[async_trait]
 impl Intake for SqliteStore {

@@ -3,21 +3,13 @@
 //! An item that has ended never changes again. Items of a batch that is gone are not written.
 
 use rusqlite::{Connection, params};
-use schemas::{Submission, events::submission::Origin};
+use schemas::Submission;
 use uuid::Uuid;
 
-use crate::{Result, Status, StorePolicy, facts::Verdict};
+use crate::{Result, Status, StorePolicy, facts::Verdict, values::batch_place};
 
 /// Status of an item that was taken back: it stays as a mark, so that a late projection does not count it again.
 const RETRACTED: &str = "retracted";
-
-/// The batch and place of a submission, if it came in a batch.
-pub(super) fn batch_place(submission: &Submission) -> Option<(Uuid, u32)> {
-    match &submission.origin {
-        Origin::Single { .. } => None,
-        Origin::Batch { batch_id, index } => Some((*batch_id, *index)),
-    }
-}
 
 /// Writes an item that waits; one that went further already stays as it is.
 pub(super) fn register(

@@ -5,15 +5,11 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use schemas::{Halt, Reason};
 
-use super::{
-    SqliteStore,
-    error::{from_json, to_json},
-    expiry::after,
+use super::SqliteStore;
+use crate::{
+    Heartbeat, KeptDeadLetter, Operations, Result, StoreError,
+    values::{HEARTBEAT_TTL_S, after, from_json, to_json},
 };
-use crate::{Heartbeat, KeptDeadLetter, Operations, Result, StoreError};
-
-/// A role that gave no sign of life for this long is forgotten, in seconds.
-const HEARTBEAT_TTL_S: u64 = 30;
 
 #[async_trait]
 impl Operations for SqliteStore {

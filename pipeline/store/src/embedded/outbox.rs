@@ -5,12 +5,11 @@ use rusqlite::{Connection, params};
 use schemas::{Event, Submission};
 use uuid::Uuid;
 
-use super::{
-    SqliteStore,
-    error::{from_json, to_json},
-    items::batch_place,
+use super::SqliteStore;
+use crate::{
+    Result,
+    values::{batch_place, from_json, to_json},
 };
-use crate::Result;
 
 impl SqliteStore {
     /// Accepted submissions whose analysis has no terminal result for them, in the order of their event ids, after that of

@@ -5,12 +5,11 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 use schemas::{PictureFinding, events::scraped::Post};
 
-use super::{
-    SqliteStore,
-    error::{from_json, to_json},
-    expiry::after,
+use super::SqliteStore;
+use crate::{
+    KeptPost, Result, Reuse,
+    values::{after, from_json, to_json},
 };
-use crate::{KeptPost, Result, Reuse};
 
 #[async_trait]
 impl Reuse for SqliteStore {

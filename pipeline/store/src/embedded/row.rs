@@ -1,17 +1,13 @@
 //! Facts of an analysis to and from its row.
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
-use schemas::{
-    AnalysisResult, PostRef, Run,
-    events::result::Outcome,
-    identity::RunCause::{self, DeadLetterReplay, Rescore, Submission},
-};
+use schemas::{AnalysisResult, PostRef, Run};
 use uuid::Uuid;
 
-use super::error::{from_json, time};
 use crate::{
     AnalysisRow, Ended, Result, Status, StoreError, StorePolicy, Work,
     facts::{Facts, Held},
+    values::{cause_from, cause_name, from_json, outcome_from, time},
 };
 
 /// A row under change.
@@ -251,26 +247,4 @@ fn facts(row: &Row<'_>) -> Result<Facts> {
         claim,
         deleted_ms: row.get("deleted_ms")?,
     })
-}
-
-const fn cause_name(cause: RunCause) -> &'static str {
-    match cause {
-        Submission => "submission",
-        DeadLetterReplay => "dead_letter_replay",
-        Rescore => "rescore",
-    }
-}
-
-fn cause_from(name: &str) -> Result<RunCause> {
-    [Submission, DeadLetterReplay, Rescore]
-        .into_iter()
-        .find(|cause| cause_name(*cause) == name)
-        .ok_or_else(|| StoreError::Corrupt(format!("{name} is no cause of a run")))
-}
-
-fn outcome_from(name: &str) -> Result<Outcome> {
-    [Outcome::Completed, Outcome::Failed]
-        .into_iter()
-        .find(|outcome| outcome.name() == name)
-        .ok_or_else(|| StoreError::Corrupt(format!("{name} is no outcome")))
 }

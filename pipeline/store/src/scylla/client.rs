@@ -112,10 +112,6 @@ impl Client {
         }
     }
 
-    pub(super) fn session(&self) -> &Session {
-        &self.session
-    }
-
     /// Runs a statement. Every one is idempotent, so one that failed in passing is sent once more where the budget allows.
     pub(super) async fn run(
         &self,

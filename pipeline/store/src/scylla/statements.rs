@@ -74,7 +74,7 @@ statements! {
     drop_listed: "DELETE FROM listing USING TIMESTAMP ? WHERE hour = ? AND shard = ? AND created_ms = ? AND analysis_id = ?";
     listed: "SELECT created_ms, analysis_id, listed FROM listing
             WHERE hour = ? AND shard = ? AND (created_ms, analysis_id) < (?, ?) LIMIT ?";
-    entries: "SELECT analysis_id, listed, pending_ms, work_ms, ended_ms, outcome, completed_ms, kept_ms, created_ms FROM listing
+    entries: "SELECT listed, pending_ms, work_ms, ended_ms, outcome, completed_ms, kept_ms, created_ms FROM listing
             WHERE hour = ? AND shard = ?";
     hours: "SELECT hour, pending, processing, completed, failed, counted_ms FROM hours WHERE span = ?";
     put_hour: "INSERT INTO hours (span, hour) VALUES (?, ?) USING TTL ?";

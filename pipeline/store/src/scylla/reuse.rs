@@ -1,0 +1,74 @@
+//! What is kept so that work is done once: scraped posts and detectors' answers.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use schemas::{PictureFinding, events::scraped::Post};
+
+use super::{ScyllaStore, rows::ttl};
+use crate::{
+    KeptPost, Result, Reuse,
+    values::{after, from_json, to_json},
+};
+
+#[async_trait]
+impl Reuse for ScyllaStore {
+    async fn post(&self, post_id: &str, now: Timestamp) -> Result<Option<KeptPost>> {
+        let row: Option<(Option<String>,)> = self.row(&self.statements.post, (post_id,)).await?;
+        let Some((Some(text),)) = row else {
+            return Ok(None);
+        };
+        let (scraped_at, content): (Timestamp, Post) = from_json("a scraped post", &text)?;
+        let until = after(scraped_at.as_millisecond(), self.policy.post_reuse_s);
+        Ok((until > now.as_millisecond()).then_some(KeptPost {
+            scraped_at,
+            content,
+        }))
+    }
+
+    async fn keep_post(&self, post_id: &str, post: &KeptPost) -> Result<()> {
+        // The time of the scrape is the timestamp: an earlier one never replaces a later.
+        let values = (
+            post_id,
+            to_json(&(post.scraped_at, &post.content))?,
+            ttl(self.policy.post_reuse_s),
+            post.scraped_at.as_microsecond(),
+        );
+        self.write(&self.statements.put_post, values).await
+    }
+
+    async fn finding(
+        &self,
+        sha256: &str,
+        detector: &str,
+        now: Timestamp,
+    ) -> Result<Option<PictureFinding>> {
+        let row: Option<(Option<String>, Option<i64>)> = self
+            .row(&self.statements.finding, (sha256, detector))
+            .await?;
+        let Some((Some(text), Some(kept_ms))) = row else {
+            return Ok(None);
+        };
+        if after(kept_ms, self.policy.finding_reuse_s) <= now.as_millisecond() {
+            return Ok(None);
+        }
+        from_json("a detector's answer", &text).map(Some)
+    }
+
+    async fn keep_finding(
+        &self,
+        sha256: &str,
+        detector: &str,
+        finding: &PictureFinding,
+        now: Timestamp,
+    ) -> Result<()> {
+        let values = (
+            sha256,
+            detector,
+            to_json(finding)?,
+            now.as_millisecond(),
+            ttl(self.policy.finding_reuse_s),
+            now.as_microsecond(),
+        );
+        self.write(&self.statements.put_finding, values).await
+    }
+}

@@ -1,0 +1,98 @@
+//! Values of the port to and from what the adapters keep.
+
+use jiff::Timestamp;
+use schemas::{
+    Submission,
+    events::{result::Outcome, submission::Origin},
+    identity::RunCause::{self, DeadLetterReplay, Rescore, Submission as Submitted},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+use crate::{Result, Status, StoreError, Totals};
+
+/// A role that gave no sign of life for this long is forgotten, in seconds.
+pub(crate) const HEARTBEAT_TTL_S: u64 = 30;
+/// Places of a batch in one chunk.
+pub(crate) const CHUNK: u32 = 1_000;
+
+/// An accepted item in a chunk.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ChunkItem {
+    pub(crate) index: u32,
+    pub(crate) analysis_id: Uuid,
+}
+
+/// A value as JSON text.
+pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| StoreError::Corrupt(format!("can't be written as JSON: {error}")))
+}
+
+/// The value in JSON text; `what` names it in the error.
+pub(crate) fn from_json<T: DeserializeOwned>(what: &str, text: &str) -> Result<T> {
+    serde_json::from_str(text)
+        .map_err(|error| StoreError::Corrupt(format!("{what} can't be read back: {error}")))
+}
+
+/// A stored time.
+pub(crate) fn time(ms: i64) -> Result<Timestamp> {
+    Timestamp::from_millisecond(ms)
+        .map_err(|error| StoreError::Corrupt(format!("{ms} ms is no time: {error}")))
+}
+
+/// A stored count.
+pub(crate) fn count(value: i64) -> Result<u64> {
+    u64::try_from(value).map_err(|_| StoreError::Corrupt(format!("{value} is no count")))
+}
+
+/// `seconds` after `ms`, both since the Unix epoch, in milliseconds.
+pub(crate) fn after(ms: i64, seconds: u64) -> i64 {
+    let span = i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
+    ms.saturating_add(span)
+}
+
+/// The batch and place of a submission, if it came in a batch.
+pub(crate) fn batch_place(submission: &Submission) -> Option<(Uuid, u32)> {
+    match &submission.origin {
+        Origin::Single { .. } => None,
+        Origin::Batch { batch_id, index } => Some((*batch_id, *index)),
+    }
+}
+
+pub(crate) const fn cause_name(cause: RunCause) -> &'static str {
+    match cause {
+        Submitted => "submission",
+        DeadLetterReplay => "dead_letter_replay",
+        Rescore => "rescore",
+    }
+}
+
+pub(crate) fn cause_from(name: &str) -> Result<RunCause> {
+    [Submitted, DeadLetterReplay, Rescore]
+        .into_iter()
+        .find(|cause| cause_name(*cause) == name)
+        .ok_or_else(|| StoreError::Corrupt(format!("{name} is no cause of a run")))
+}
+
+pub(crate) fn outcome_from(name: &str) -> Result<Outcome> {
+    [Outcome::Completed, Outcome::Failed]
+        .into_iter()
+        .find(|outcome| outcome.name() == name)
+        .ok_or_else(|| StoreError::Corrupt(format!("{name} is no outcome")))
+}
+
+pub(crate) fn status_from(name: &str) -> Result<Status> {
+    Status::from_name(name).ok_or_else(|| StoreError::Corrupt(format!("{name} is no status")))
+}
+
+impl Totals {
+    pub(crate) fn of(&mut self, status: Status) -> &mut u64 {
+        match status {
+            Status::Pending => &mut self.pending,
+            Status::Processing => &mut self.processing,
+            Status::Completed => &mut self.completed,
+            Status::Failed => &mut self.failed,
+        }
+    }
+}
