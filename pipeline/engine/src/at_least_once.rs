@@ -6,11 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use schemas::{Record, topics};
-
 use crate::{
     consumer::Offsets,
-    delivery::{CommitSet, Delivery, DeliveryError},
+    delivery::{CommitSet, DeadLetterArchive, Delivery, DeliveryError},
     kafka::Kafka,
     producer::{Output, Producer},
 };
@@ -19,8 +17,7 @@ use crate::{
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) struct AtLeastOnce {
-    kafka: Kafka,
-    dead_letters: String,
+    archive: DeadLetterArchive,
     producer: Producer,
     offsets: Offsets,
 }
@@ -32,27 +29,10 @@ impl AtLeastOnce {
         offsets: Offsets,
     ) -> Result<Self, KafkaError> {
         Ok(Self {
-            kafka: kafka.clone(),
-            dead_letters: topics::dead_letters(client_id),
+            archive: DeadLetterArchive::new(kafka, client_id),
             producer: Producer::new(kafka, client_id, MESSAGE_TIMEOUT)?,
             offsets,
         })
-    }
-
-    /// Keeps the dead letters among `outputs`, where the cluster has an archive for them.
-    async fn archive(&self, outputs: &[Output]) -> Result<(), String> {
-        let Some(archive) = self.kafka.archive() else {
-            return Ok(());
-        };
-        let letters: Vec<Record> = outputs
-            .iter()
-            .filter(|output| output.record.topic == self.dead_letters)
-            .map(Output::whole)
-            .collect();
-        if letters.is_empty() {
-            return Ok(());
-        }
-        archive.keep(letters).await
     }
 
     /// Sends every output of the set; those that were acknowledged leave it.
@@ -68,7 +48,7 @@ impl AtLeastOnce {
         if outputs.is_empty() {
             return Ok(());
         }
-        if let Err(detail) = self.archive(&outputs).await {
+        if let Err(detail) = self.archive.keep(outputs.iter()).await {
             put_back(set, outputs.into_iter().zip(homes));
             return Err(detail);
         }
@@ -112,6 +92,6 @@ impl Delivery for AtLeastOnce {
             Ok(()) => self.offsets.commit(set.offsets()).await,
             Err(detail) => Err(detail),
         };
-        committed.map_err(|detail| DeliveryError { set, detail })
+        committed.map_err(|detail| DeliveryError::Again { set, detail })
     }
 }

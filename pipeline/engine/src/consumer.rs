@@ -1,4 +1,4 @@
-//! Reading a topic as a member of a group. One thread does nothing but poll, so the broker always hears from this member,
+//! Reading topics as a member of a group. One thread does nothing but poll, so the broker always hears from this member,
 //! whatever the stage is doing; everything it learns goes over channels to the runner.
 
 use std::{
@@ -13,19 +13,29 @@ use std::{
 use rdkafka::{
     Offset, TopicPartitionList,
     config::FromClientConfigAndContext,
-    consumer::{BaseConsumer, CommitMode, Consumer as _},
+    consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerGroupMetadata},
     error::KafkaError,
 };
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{kafka::Kafka, ledger::TopicPartition, metrics::StageMetrics};
+use crate::{
+    clock::SharedClock,
+    kafka::Kafka,
+    ledger::TopicPartition,
+    metrics::StageMetrics,
+    transactional::{Member, Position},
+};
 
 mod context;
 pub(crate) mod fetched;
+mod held;
 mod poll;
+mod tenure;
 
 use context::Context;
 pub(crate) use fetched::Fetched;
+pub(crate) use held::Source;
+pub(crate) use tenure::Tenure;
 
 /// Batches of records that may wait for the runner; together with [`poll::MAX_BATCH`] this bounds what lies between the two.
 const WAITING_BATCHES: usize = 2;
@@ -47,7 +57,10 @@ pub enum ConsumerError {
         /// What it reads.
         topic: String,
     },
-    /// The client has given up for good, for instance because another member took its name.
+    /// Another member has joined under this one's configured name.
+    #[error("fenced: another member of the group has the same name; give each instance a name of its own")]
+    Fenced,
+    /// The client has given up for good.
     #[error("the Kafka client has failed for good: {0}")]
     Fatal(String),
     /// The poll thread is gone.
@@ -65,6 +78,12 @@ pub(crate) enum Control {
     },
     /// These partitions are about to go; the poll thread waits, for a bounded time, until `done` is told.
     Revoking { done: SyncSender<()> },
+    /// As ordered, these partitions, all there are, are read again from their committed offsets; their records carry at least
+    /// this epoch.
+    Rewound {
+        partitions: Vec<TopicPartition>,
+        epoch: u64,
+    },
     /// These partitions are gone.
     Gone { partitions: Vec<TopicPartition> },
     /// The consumer has ended with an error.
@@ -83,6 +102,18 @@ pub(crate) struct Batch {
 struct Orders {
     hold: AtomicBool,
     close: AtomicBool,
+    rewind: AtomicBool,
+}
+
+/// How to be a member of a group.
+pub(crate) struct Membership {
+    pub(crate) client_id: &'static str,
+    pub(crate) group: String,
+    /// What to read; the first is the input, the others its retry topics.
+    pub(crate) sources: Vec<Source>,
+    /// How long the poll thread waits for the runner's last commit when partitions are revoked.
+    pub(crate) drain: Duration,
+    pub(crate) clock: SharedClock,
 }
 
 /// A member of a group. Leaves the group when dropped, at the poll thread's next turn.
@@ -96,38 +127,50 @@ pub(crate) struct Consumer {
 }
 
 impl Consumer {
-    /// Joins `group` and reads `topic`. On revocation the poll thread waits at most `drain` for the runner's last commit.
+    /// Joins a group.
     pub(crate) fn join(
         kafka: &Kafka,
-        client_id: &str,
-        group: &str,
-        topic: &str,
-        drain: Duration,
+        membership: Membership,
         metrics: StageMetrics,
     ) -> Result<Self, ConsumerError> {
+        let Membership {
+            client_id,
+            group,
+            sources,
+            drain,
+            clock,
+        } = membership;
         let (control_in, control) = mpsc::unbounded_channel();
         let (batches_in, batches) = mpsc::channel(WAITING_BATCHES);
         let (ended_in, ended) = oneshot::channel();
         let orders = Arc::new(Orders::default());
-        let topic: Arc<str> = topic.into();
+        let tenure = Arc::new(Tenure::default());
+        let sources: Arc<[Source]> = sources.into();
         let context = Context::new(
-            Arc::clone(&topic),
+            Arc::clone(&sources),
+            Arc::clone(&tenure),
             control_in.clone(),
             drain,
             metrics.clone(),
         );
-        let config = kafka.member(client_id, group);
+        let config = kafka.member(client_id, &group);
         let consumer = BaseConsumer::from_config_and_context(&config, context)
             .map_err(ConsumerError::Settings)?;
+        let topics: Vec<&str> = sources.iter().map(|source| &*source.topic).collect();
         consumer
-            .subscribe(&[&topic])
+            .subscribe(&topics)
             .map_err(ConsumerError::Settings)?;
         let consumer = Arc::new(consumer);
-        let offsets = Offsets(Arc::downgrade(&consumer));
+        let offsets = Offsets {
+            consumer: Arc::downgrade(&consumer),
+            tenure: Arc::clone(&tenure),
+        };
+        let held = held::Held::new(clock, sources, Arc::clone(&tenure));
         let poll = poll::Poll::new(
             consumer,
-            group.to_owned(),
-            topic,
+            group,
+            tenure,
+            held,
             control_in,
             batches_in,
             Arc::clone(&orders),
@@ -155,6 +198,16 @@ impl Consumer {
         self.orders.hold.store(hold, Ordering::Relaxed);
     }
 
+    /// Reads everything again from the committed offsets; [`Control::Rewound`] says when that is done.
+    pub(crate) fn rewind(&self) {
+        self.orders.rewind.store(true, Ordering::Relaxed);
+    }
+
+    /// Which partitions are this member's.
+    pub(crate) fn tenure(&self) -> Arc<Tenure> {
+        Arc::clone(&self.offsets.tenure)
+    }
+
     /// Commits offsets of this member.
     pub(crate) fn offsets(&self) -> Offsets {
         self.offsets.clone()
@@ -178,7 +231,10 @@ impl Drop for Consumer {
 
 /// Commits offsets of a member of a group.
 #[derive(Debug, Clone)]
-pub(crate) struct Offsets(Weak<BaseConsumer<Context>>);
+pub(crate) struct Offsets {
+    consumer: Weak<BaseConsumer<Context>>,
+    tenure: Arc<Tenure>,
+}
 
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -189,7 +245,7 @@ impl std::fmt::Debug for Context {
 impl Offsets {
     /// Commits, and waits for the broker's answer on a thread that may block.
     pub(crate) async fn commit(&self, offsets: Vec<(TopicPartition, i64)>) -> Result<(), String> {
-        let consumer = self.0.clone();
+        let consumer = self.consumer.clone();
         let committed = tokio::task::spawn_blocking(move || {
             let consumer = consumer.upgrade().ok_or("the group was left")?;
             let mut list = TopicPartitionList::with_capacity(offsets.len());
@@ -202,5 +258,24 @@ impl Offsets {
                 .map_err(|error| format!("offsets were not committed: {error}"))
         });
         committed.await.map_err(|error| error.to_string())?
+    }
+}
+
+impl Member for Offsets {
+    /// The metadata are taken before it is checked whose the partitions are: the broker refuses them once the group has
+    /// moved on, and before that nobody else can have been given what is ours now.
+    fn metadata(&self, positions: &[Position]) -> Result<ConsumerGroupMetadata, String> {
+        let consumer = self.consumer.upgrade().ok_or("the group was left")?;
+        let metadata = consumer.group_metadata().ok_or("the group was left")?;
+        let lost = positions
+            .iter()
+            .find(|position| !self.tenure.holds(&position.at, position.epoch));
+        match lost {
+            None => Ok(metadata),
+            Some(lost) => Err(format!(
+                "partition {} of {} was taken away meanwhile",
+                lost.at.partition, lost.at.topic
+            )),
+        }
     }
 }

@@ -1,9 +1,14 @@
 //! How a commit interval reaches the broker: outputs and offsets together, through one interface, whatever the guarantee.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use schemas::{Record, topics};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    archive::Archive,
+    kafka::Kafka,
     ledger::{Taken, TopicPartition},
     producer::Output,
 };
@@ -44,6 +49,11 @@ impl CommitSet {
         self.parts.iter().map(|part| part.bytes).sum()
     }
 
+    /// Everything it produces.
+    pub(crate) fn outputs(&self) -> impl Iterator<Item = &Output> {
+        self.parts.iter().flat_map(|part| &part.outputs).flatten()
+    }
+
     /// The offsets to commit.
     pub(crate) fn offsets(&self) -> Vec<(TopicPartition, i64)> {
         let offsets = self.parts.iter();
@@ -51,12 +61,16 @@ impl CommitSet {
     }
 }
 
-/// A set was not committed. No offset has moved; `set` is what is left to be done of it.
-#[derive(Debug, thiserror::Error)]
-#[error("{detail}")]
-pub(crate) struct DeliveryError {
-    pub(crate) set: CommitSet,
-    pub(crate) detail: String,
+/// A set was not committed.
+#[derive(Debug)]
+pub(crate) enum DeliveryError {
+    /// No offset has moved; `set` is what is left to be done of it. The caller drops what it no longer owns and hands the rest
+    /// in again.
+    Again { set: CommitSet, detail: String },
+    /// Whatever was read and is not committed has to be read again from the committed offsets, which are settled by now.
+    Rewind { detail: String },
+    /// Another instance has taken over.
+    Fenced,
 }
 
 /// Brings commit sets to the broker, one at a time.
@@ -65,6 +79,39 @@ pub(crate) trait Delivery: Send + 'static {
     /// Produces the outputs and commits the offsets of a set.
     ///
     /// # Errors
-    /// With what is left of the set; the caller drops what it no longer owns and hands the rest in again.
+    /// When that was not done, with what has to be done now.
     async fn commit(&mut self, set: CommitSet) -> Result<(), DeliveryError>;
+}
+
+/// Keeps the dead letters of a stage where the cluster has a second home for them.
+pub(crate) struct DeadLetterArchive {
+    topic: String,
+    archive: Option<Arc<dyn Archive>>,
+}
+
+impl DeadLetterArchive {
+    pub(crate) fn new(kafka: &Kafka, stage: &str) -> Self {
+        Self {
+            topic: topics::dead_letters(stage),
+            archive: kafka.archive().cloned(),
+        }
+    }
+
+    /// Keeps the dead letters among `outputs`, which must not be produced before that.
+    pub(crate) async fn keep<'a>(
+        &self,
+        outputs: impl Iterator<Item = &'a Output>,
+    ) -> Result<(), String> {
+        let Some(archive) = &self.archive else {
+            return Ok(());
+        };
+        let letters: Vec<Record> = outputs
+            .filter(|output| output.record.topic == self.topic)
+            .map(Output::whole)
+            .collect();
+        if letters.is_empty() {
+            return Ok(());
+        }
+        archive.keep(letters).await
+    }
 }

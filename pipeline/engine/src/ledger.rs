@@ -92,6 +92,11 @@ impl<O> Ledger<O> {
         );
     }
 
+    /// The partitions whose messages are tracked.
+    pub fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
+        self.partitions.keys()
+    }
+
     /// Forgets a partition that was revoked or lost.
     pub fn revoke(&mut self, at: &TopicPartition) {
         if let Some(partition) = self.partitions.remove(at) {

@@ -25,6 +25,7 @@ pub mod runner;
 pub mod stage;
 pub mod tail;
 pub mod telemetry;
+mod transactional;
 
 pub use archive::Archive;
 pub use clock::{Clock, SharedClock, SystemClock};

@@ -41,6 +41,9 @@ pub struct EngineMetrics {
     commit_duration: HistogramVec,
     /// `trustcard_commit_failures_total{task_name}`: commits that were not done and are tried again.
     commit_failures: IntCounterVec,
+    /// `trustcard_transactions_total{task_name,outcome}`: transactions by how they ended: `committed`, `aborted` (and redone),
+    /// `rebuilt` (the outcome or a late copy of the commit was uncertain, so the producer was made anew), `fenced`.
+    transactions: IntCounterVec,
 }
 
 impl EngineMetrics {
@@ -108,12 +111,18 @@ impl EngineMetrics {
                 "Commits that were not done and are tried again",
                 &["task_name"],
             )?,
+            transactions: counter(
+                "trustcard_transactions_total",
+                "Transactions by how they ended",
+                &["task_name", "outcome"],
+            )?,
         })
     }
 
     /// The metrics of one stage.
     pub(crate) fn stage(&self, name: &'static str) -> StageMetrics {
         let status = |status: &str| self.tasks.with_label_values(&[name, status]);
+        let ended = |outcome: &str| self.transactions.with_label_values(&[name, outcome]);
         let queue_size = self.queue_size.with_label_values(&[name]);
         StageMetrics {
             name,
@@ -126,6 +135,12 @@ impl EngineMetrics {
             paused: self.paused.with_label_values(&[name]),
             commit_duration: self.commit_duration.with_label_values(&[name]),
             commit_failures: self.commit_failures.with_label_values(&[name]),
+            transactions: TransactionMetrics {
+                committed: ended("committed"),
+                aborted: ended("aborted"),
+                rebuilt: ended("rebuilt"),
+                fenced: ended("fenced"),
+            },
             reasons: self.reasons.clone(),
             dead_letters: self.dead_letters.clone(),
             backlog: Arc::new(Backlog {
@@ -150,9 +165,19 @@ pub(crate) struct StageMetrics {
     pub(crate) paused: IntGauge,
     pub(crate) commit_duration: Histogram,
     pub(crate) commit_failures: IntCounter,
+    pub(crate) transactions: TransactionMetrics,
     reasons: IntCounterVec,
     dead_letters: IntCounterVec,
     backlog: Arc<Backlog>,
+}
+
+/// How the transactions of a stage ended.
+#[derive(Debug, Clone)]
+pub(crate) struct TransactionMetrics {
+    pub(crate) committed: IntCounter,
+    pub(crate) aborted: IntCounter,
+    pub(crate) rebuilt: IntCounter,
+    pub(crate) fenced: IntCounter,
 }
 
 impl StageMetrics {

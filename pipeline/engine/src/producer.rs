@@ -72,7 +72,7 @@ impl Output {
         }
     }
 
-    fn headers(&self) -> OwnedHeaders {
+    pub(crate) fn headers(&self) -> OwnedHeaders {
         let own = &self.record.headers;
         let start = self
             .raw_headers

@@ -12,14 +12,15 @@ use tokio::time::{Instant, sleep_until};
 use crate::{
     at_least_once::AtLeastOnce,
     clock::SharedClock,
-    consumer::{Consumer, ConsumerError, Control},
-    delivery::Guarantee,
+    consumer::{Consumer, ConsumerError, Control, Membership, Source},
+    delivery::{Delivery, Guarantee},
     halt::LimitsConfig,
     kafka::Kafka,
     lifecycle::{ReadyPart, Shutdown},
     metrics::{EngineMetrics, StageMetrics},
     retry::{self, RetryConfig},
     stage::Stage,
+    transactional::{TransactionError, Transactional},
 };
 
 mod commit;
@@ -49,6 +50,9 @@ pub struct RunnerConfig {
     pub max_in_flight_records: usize,
     /// Bytes of those records and their outputs beyond which no more are taken.
     pub max_in_flight_bytes: usize,
+    /// The longest a transaction may take, milliseconds: the broker aborts it then and fences its producer. What a crash left
+    /// open blocks readers for that long.
+    pub transaction_timeout_ms: u64,
     /// In-process retries.
     pub retry: RetryConfig,
     /// Delays of the retry topics, milliseconds, each longer than the one before: the first is that of tier 1, and there are
@@ -73,6 +77,7 @@ impl Default for RunnerConfig {
             commit_max_records: 2_000,
             max_in_flight_records: 5_000,
             max_in_flight_bytes: 16 * 1024 * 1024,
+            transaction_timeout_ms: 10_000,
             retry: RetryConfig::default(),
             retry_topics_ms: vec![30_000, 300_000, 3_600_000],
             limits: LimitsConfig::default(),
@@ -126,16 +131,25 @@ pub enum RunnerError {
     Config(&'static str),
     /// The consumer can't be made or has failed for good.
     #[error(transparent)]
-    Consumer(#[from] ConsumerError),
+    Consumer(ConsumerError),
     /// Another instance runs under the same name and has taken over; this one must write nothing more.
     #[error("fenced: another instance has the same name; give each instance a name of its own")]
     Fenced,
     /// The producer can't be made.
     #[error("the producer can't be made, check the Kafka settings: {0}")]
-    Producer(rdkafka::error::KafkaError),
+    Producer(String),
     /// A task of the runner itself has panicked.
     #[error("a task of the runner has ended unexpectedly: {0}")]
     Task(#[from] tokio::task::JoinError),
+}
+
+impl From<ConsumerError> for RunnerError {
+    fn from(error: ConsumerError) -> Self {
+        match error {
+            ConsumerError::Fenced => Self::Fenced,
+            error => Self::Consumer(error),
+        }
+    }
 }
 
 /// Runs one stage as one member of its group, `trustcard.` and its name.
@@ -168,6 +182,20 @@ impl<S: Stage> Runner<S> {
         }
     }
 
+    /// The stage's input, and its retry topics.
+    fn sources(&self) -> Vec<Source> {
+        let input = Source {
+            topic: self.stage.input().into(),
+            delay: None,
+        };
+        let delays = self.config.retry_topics_ms.iter().zip(1..);
+        let retries = delays.map(|(delay, tier)| Source {
+            topic: topics::retry(self.stage.name(), tier).into(),
+            delay: Some(Duration::from_millis(*delay)),
+        });
+        std::iter::once(input).chain(retries).collect()
+    }
+
     /// Runs until shutdown begins: then takes nothing more, lets batches under way end within the drain time, commits, and
     /// leaves the group. Dropped, it leaves the group without a last commit.
     ///
@@ -178,23 +206,51 @@ impl<S: Stage> Runner<S> {
             return Err(RunnerError::Config(problem));
         }
         let name = self.stage.name();
+        let exactly_once =
+            self.config.delivery == Guarantee::ExactlyOnce && self.kafka.meter().is_none();
+        let producer = if exactly_once {
+            let timeout = Duration::from_millis(self.config.transaction_timeout_ms);
+            tokio::select! {
+                opened = Transactional::open(&self.kafka, name, timeout) => Some(opened.map_err(producer_error)?),
+                () = shutdown.wait() => return Ok(()),
+            }
+        } else {
+            None
+        };
+        let drain = self.config.drain();
         let group = topics::group(name);
-        let (input, drain) = (self.stage.input(), self.config.drain());
-        let metrics = self.metrics.clone();
-        let consumer = Consumer::join(&self.kafka, name, &group, input, drain, metrics)?;
-        let delivery = AtLeastOnce::new(&self.kafka, name, consumer.offsets())
-            .map_err(RunnerError::Producer)?;
+        let membership = Membership {
+            client_id: name,
+            group: group.clone(),
+            sources: self.sources(),
+            drain,
+            clock: SharedClock::clone(&self.clock),
+        };
+        let consumer = Consumer::join(&self.kafka, membership, self.metrics.clone())?;
+        let offsets = consumer.offsets();
+        let delivery: Box<dyn Delivery> = match producer {
+            Some(producer) => {
+                let metrics = self.metrics.clone();
+                let member = Arc::new(offsets);
+                Box::new(Transactional::new(producer, &self.kafka, name, member, metrics))
+            }
+            None => Box::new(
+                AtLeastOnce::new(&self.kafka, name, offsets)
+                    .map_err(|error| RunnerError::Producer(error.to_string()))?,
+            ),
+        };
         let meter = self.kafka.meter().cloned();
         let metrics = self.metrics.clone();
         let mut running = Running {
             gate: self.stage.gate(),
             desk: Desk::new(self.stage, self.config.clone(), self.clock, metrics.clone()),
-            commits: Commits::new(Box::new(delivery), group, meter, metrics),
+            commits: Commits::new(delivery, group, consumer.tenure(), meter, metrics),
             config: self.config,
             metrics: self.metrics,
             consumer,
             ready: self.ready,
             stop_by: None,
+            rewind: Rewind::No,
         };
         let ended = running.go(&shutdown).await;
         if let Err(error) = &ended {
@@ -204,6 +260,25 @@ impl<S: Stage> Runner<S> {
         let _ = tokio::time::timeout(drain, running.consumer.leave()).await;
         ended
     }
+}
+
+fn producer_error(error: TransactionError) -> RunnerError {
+    match error {
+        TransactionError::Fenced => RunnerError::Fenced,
+        TransactionError::Settings(error) => RunnerError::Producer(error.to_string()),
+        other => RunnerError::Producer(other.to_string()),
+    }
+}
+
+/// Whether everything has to be read again from the committed offsets. Until that is so nothing is committed: what is read
+/// meanwhile would be committed twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rewind {
+    No,
+    /// The consumer is to be told then.
+    At(Instant),
+    /// The consumer was told.
+    UnderWay,
 }
 
 struct Running<S: Stage> {
@@ -216,6 +291,7 @@ struct Running<S: Stage> {
     ready: ReadyPart,
     /// Shutdown has begun: when to give up waiting.
     stop_by: Option<Instant>,
+    rewind: Rewind,
 }
 
 impl<S: Stage> Running<S> {
@@ -224,7 +300,7 @@ impl<S: Stage> Running<S> {
             if self.stop_by.is_none() {
                 self.desk.dispatch();
             }
-            self.commits.start(&mut self.desk.ledger, &self.config);
+            self.commit();
             self.observe();
             if self.stopped() {
                 return Ok(());
@@ -242,7 +318,12 @@ impl<S: Stage> Running<S> {
                         self.desk.finished(finished?);
                     }
                 }
-                ended = self.commits.ended() => self.commits.end(ended?, &self.config),
+                ended = self.commits.ended() => {
+                    if let Some(at) = self.commits.end(ended?, &self.config)? {
+                        self.forget();
+                        self.rewind = Rewind::At(at);
+                    }
+                }
                 () = shutdown.wait(), if !stopping => {
                     self.stop_by = Some(Instant::now() + self.config.drain());
                     self.commits.hurry = true;
@@ -260,6 +341,25 @@ impl<S: Stage> Running<S> {
         }
     }
 
+    /// Begins a commit if one is due, or tells the consumer to read again.
+    fn commit(&mut self) {
+        match self.rewind {
+            Rewind::No => return self.commits.start(&mut self.desk.ledger, &self.config),
+            Rewind::At(at) if at <= Instant::now() => {
+                self.consumer.rewind();
+                self.rewind = Rewind::UnderWay;
+            }
+            Rewind::At(_) | Rewind::UnderWay => {}
+        }
+        self.commits.nothing_to_wait_for();
+    }
+
+    /// Drops everything that was read and is not committed, and so whatever will come of it.
+    fn forget(&mut self) {
+        let all: Vec<_> = self.desk.ledger.partitions().cloned().collect();
+        self.desk.gone(&all);
+    }
+
     fn control(&mut self, control: Option<Control>) -> Result<(), RunnerError> {
         match control {
             Some(Control::Assigned { partitions, epoch }) => {
@@ -271,6 +371,11 @@ impl<S: Stage> Running<S> {
                 );
                 self.desk.assigned(partitions, epoch);
                 self.ready.ready();
+            }
+            Some(Control::Rewound { partitions, epoch }) => {
+                self.forget();
+                self.desk.assigned(partitions, epoch);
+                self.rewind = Rewind::No;
             }
             Some(Control::Revoking { done }) => self.commits.revoke(done),
             Some(Control::Gone { partitions }) => self.desk.gone(&partitions),
@@ -305,14 +410,20 @@ impl<S: Stage> Running<S> {
 
     /// When something is due although nothing happens.
     fn wake(&self) -> Option<Instant> {
-        let commit = self
-            .commits
-            .due(&self.desk.ledger, &self.config, Instant::now());
+        let now = Instant::now();
+        let commit = match self.rewind {
+            Rewind::No => self.commits.due(&self.desk.ledger, &self.config, now),
+            Rewind::At(_) | Rewind::UnderWay => None,
+        };
         let retry = match self.stop_by {
             None => self.desk.next_due(),
             Some(_) => self.stop_by,
         };
-        commit.into_iter().chain(retry).min()
+        let rewind = match self.rewind {
+            Rewind::At(at) => Some(at),
+            Rewind::No | Rewind::UnderWay => None,
+        };
+        commit.into_iter().chain(retry).chain(rewind).min()
     }
 
     /// Whether shutdown has nothing left to wait for.

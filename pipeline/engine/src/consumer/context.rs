@@ -7,17 +7,18 @@ use std::{
 
 use rdkafka::{
     ClientContext, Statistics, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
-    error::KafkaError,
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol},
+    error::{KafkaError, KafkaResult},
     types::RDKafkaRespErr,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::Control;
+use super::{Control, held::Source, tenure::Tenure};
 use crate::{ledger::TopicPartition, metrics::StageMetrics};
 
 pub(crate) struct Context {
-    topic: Arc<str>,
+    sources: Arc<[Source]>,
+    tenure: Arc<Tenure>,
     control: UnboundedSender<Control>,
     drain: Duration,
     metrics: StageMetrics,
@@ -27,13 +28,15 @@ pub(crate) struct Context {
 
 impl Context {
     pub(super) fn new(
-        topic: Arc<str>,
+        sources: Arc<[Source]>,
+        tenure: Arc<Tenure>,
         control: UnboundedSender<Control>,
         drain: Duration,
         metrics: StageMetrics,
     ) -> Self {
         Self {
-            topic,
+            sources,
+            tenure,
             control,
             drain,
             metrics,
@@ -50,12 +53,56 @@ impl Context {
         *self.lock() = Some(assignment);
     }
 
+    /// The partitions of a list, all of which are of topics that are read.
     pub(super) fn partitions(&self, list: &TopicPartitionList) -> Vec<TopicPartition> {
-        let elements = list.elements_for_topic(&self.topic);
+        let elements = list.elements();
         elements
             .iter()
-            .map(|e| TopicPartition::new(Arc::clone(&self.topic), e.partition()))
+            .filter_map(|e| Some(TopicPartition::new(self.topic(e.topic())?, e.partition())))
             .collect()
+    }
+
+    /// A topic that is read, by its name.
+    pub(super) fn topic(&self, name: &str) -> Option<Arc<str>> {
+        let mut sources = self.sources.iter();
+        let source = sources.find(|source| *source.topic == *name)?;
+        Some(Arc::clone(&source.topic))
+    }
+
+    /// The name of what is read, for people.
+    pub(super) fn input(&self) -> &str {
+        self.sources.first().map_or("", |source| &source.topic)
+    }
+
+    /// These partitions go before they were even begun.
+    fn forget(&self, gone: &[TopicPartition]) {
+        if let Some(list) = self.take_assignment() {
+            let mut left = TopicPartitionList::new();
+            for at in self.partitions(&list) {
+                if !gone.contains(&at) {
+                    left.add_partition(&at.topic, at.partition);
+                }
+            }
+            self.put_back(left);
+        }
+    }
+
+    fn unassign(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        gone: &[TopicPartition],
+    ) -> KafkaResult<()> {
+        if !incremental(consumer) {
+            return consumer.unassign();
+        }
+        // What was still to be begun can't be given back.
+        let mut list = TopicPartitionList::new();
+        for at in self.partitions(&consumer.assignment()?) {
+            if gone.contains(&at) {
+                list.add_partition(&at.topic, at.partition);
+            }
+        }
+        consumer.incremental_unassign(&list)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<TopicPartitionList>> {
@@ -67,11 +114,11 @@ impl Context {
 
 impl ClientContext for Context {
     fn stats(&self, statistics: Statistics) {
-        let Some(topic) = statistics.topics.get(&*self.topic) else {
-            return;
-        };
+        let topics = self.sources.iter();
+        let topics = topics.filter_map(|source| statistics.topics.get(&*source.topic));
+        let partitions = topics.flat_map(|topic| topic.partitions.values());
         // Records behind the high watermark that this member has not read yet; a position is negative until it is known.
-        let unread = topic.partitions.values().map(|partition| {
+        let unread = partitions.map(|partition| {
             let read = partition.app_offset.max(partition.committed_offset);
             match read {
                 0.. => (partition.hi_offset - read).max(0),
@@ -82,7 +129,7 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, topic = &*self.topic, "kafka client");
+        tracing::warn!(%error, reason, topic = self.input(), "kafka client");
     }
 }
 
@@ -99,17 +146,26 @@ impl ConsumerContext for Context {
             self.put_back(list.clone());
             return;
         }
-        self.take_assignment();
         let partitions = self.partitions(list);
+        self.forget(&partitions);
         if !consumer.assignment_lost() {
             let (done, told) = sync_channel(1);
             if self.control.send(Control::Revoking { done }).is_ok() {
                 let _ = told.recv_timeout(self.drain);
             }
         }
-        let _ = self.control.send(Control::Gone { partitions });
-        if let Err(error) = consumer.unassign() {
-            tracing::warn!(%error, topic = &*self.topic, "partitions could not be given back");
+        self.tenure.end(&partitions);
+        if let Err(error) = self.unassign(consumer, &partitions) {
+            tracing::warn!(%error, topic = self.input(), "partitions could not be given back");
         }
+        let _ = self.control.send(Control::Gone { partitions });
     }
+}
+
+/// Whether assignments name only what changes.
+pub(super) fn incremental(consumer: &BaseConsumer<Context>) -> bool {
+    matches!(
+        consumer.rebalance_protocol(),
+        RebalanceProtocol::Cooperative
+    )
 }

@@ -15,10 +15,15 @@ use rdkafka::{
 use tokio::{
     runtime::Handle,
     sync::mpsc::{Sender, UnboundedSender, error::TrySendError},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
-use super::{Batch, ConsumerError, Control, Fetched, Orders, context::Context};
+use super::{
+    Batch, ConsumerError, Control, Fetched, Orders,
+    context::{Context, incremental},
+    held::{Held, Pause},
+    tenure::Tenure,
+};
 use crate::{ledger::TopicPartition, metrics::StageMetrics};
 
 /// Most records handed over at once.
@@ -35,12 +40,14 @@ const POSITIONS_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) struct Poll {
     consumer: Arc<BaseConsumer<Context>>,
     group: String,
-    topic: Arc<str>,
+    tenure: Arc<Tenure>,
+    held: Held,
     control: UnboundedSender<Control>,
     batches: Sender<Batch>,
     orders: Arc<Orders>,
     metrics: StageMetrics,
     epoch: u64,
+    rewinding: bool,
     paused: bool,
     /// Batches the runner has not taken yet; more than one only when records came in while pausing.
     waiting: VecDeque<Batch>,
@@ -76,10 +83,12 @@ impl Complaints {
 }
 
 impl Poll {
+    #[allow(clippy::too_many_arguments, reason = "called once, each a part of its own")]
     pub(super) fn new(
         consumer: Arc<BaseConsumer<Context>>,
         group: String,
-        topic: Arc<str>,
+        tenure: Arc<Tenure>,
+        held: Held,
         control: UnboundedSender<Control>,
         batches: Sender<Batch>,
         orders: Arc<Orders>,
@@ -88,12 +97,14 @@ impl Poll {
         Self {
             consumer,
             group,
-            topic,
+            tenure,
+            held,
             control,
             batches,
             orders,
             metrics,
             epoch: 0,
+            rewinding: false,
             paused: false,
             waiting: VecDeque::new(),
             complaints: Complaints::default(),
@@ -113,6 +124,10 @@ impl Poll {
     }
 
     fn turn(&mut self, runtime: &Handle) -> Result<(), ConsumerError> {
+        self.rewinding |= self.orders.rewind.swap(false, Ordering::Relaxed);
+        if self.rewinding {
+            self.rewind()?;
+        }
         self.assign()?;
         self.pause(self.orders.hold.load(Ordering::Relaxed) || !self.waiting.is_empty())?;
         let batch = self.read()?;
@@ -131,8 +146,11 @@ impl Poll {
         let Some(list) = context.take_assignment() else {
             return Ok(());
         };
-        let positions = if list.count() == 0 {
+        let partitions = context.partitions(&list);
+        let positions = if partitions.is_empty() {
             Some(list.clone())
+        } else if self.tenure.committing(&partitions) {
+            None
         } else {
             self.positions(&list)
         };
@@ -140,16 +158,69 @@ impl Poll {
             context.put_back(list);
             return Ok(());
         };
-        self.consumer
-            .assign(&positions)
-            .map_err(|error| ConsumerError::Fatal(error.to_string()))?;
-        self.epoch += 1;
-        self.paused = false;
+        let assigned = if incremental(&self.consumer) {
+            self.consumer.incremental_assign(&positions)
+        } else {
+            self.consumer.assign(&positions)
+        };
+        assigned.map_err(fatal)?;
+        self.begin(&partitions)?;
         let _ = self.control.send(Control::Assigned {
-            partitions: context.partitions(&positions),
+            partitions,
             epoch: self.epoch,
         });
         Ok(())
+    }
+
+    /// Reads everything again from the committed offsets. Tried again at the next turn when the broker does not answer.
+    fn rewind(&mut self) -> Result<(), ConsumerError> {
+        let all = self.consumer.assignment().map_err(fatal)?;
+        let partitions = self.consumer.context().partitions(&all);
+        if !partitions.is_empty() {
+            let Some(positions) = self.positions(&all) else {
+                return Ok(());
+            };
+            let sought = self
+                .consumer
+                .seek_partitions(positions, POSITIONS_TIMEOUT)
+                .and_then(|sought| sought.elements().iter().try_for_each(|e| e.error()));
+            if let Err(error) = sought {
+                tracing::warn!(%error, group = self.group, "partitions could not be set back yet");
+                return Ok(());
+            }
+        }
+        self.rewinding = false;
+        self.waiting.clear();
+        self.held.clear();
+        self.begin(&partitions)?;
+        let _ = self.control.send(Control::Rewound {
+            partitions,
+            epoch: self.epoch,
+        });
+        Ok(())
+    }
+
+    /// A new epoch of these partitions, which flow as the others do.
+    fn begin(&mut self, partitions: &[TopicPartition]) -> Result<(), ConsumerError> {
+        self.epoch += 1;
+        self.tenure.begin(partitions, self.epoch);
+        self.flow(partitions, !self.paused)
+    }
+
+    fn flow(&self, partitions: &[TopicPartition], flow: bool) -> Result<(), ConsumerError> {
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for at in partitions {
+            list.add_partition(&at.topic, at.partition);
+        }
+        let changed = if flow {
+            self.consumer.resume(&list)
+        } else {
+            self.consumer.pause(&list)
+        };
+        changed.map_err(fatal)
     }
 
     fn positions(&self, list: &TopicPartitionList) -> Option<TopicPartitionList> {
@@ -178,14 +249,12 @@ impl Poll {
         if pause == self.paused {
             return Ok(());
         }
-        let changed = self.consumer.assignment().and_then(|all| {
-            if pause {
-                self.consumer.pause(&all)
-            } else {
-                self.consumer.resume(&all)
-            }
-        });
-        changed.map_err(|error| ConsumerError::Fatal(error.to_string()))?;
+        let all = self.consumer.assignment().map_err(fatal)?;
+        let mut partitions = self.consumer.context().partitions(&all);
+        if !pause {
+            partitions.retain(|at| !self.held.holds(at));
+        }
+        self.flow(&partitions, !pause)?;
         self.paused = pause;
         self.metrics.paused.set(i64::from(pause));
         Ok(())
@@ -195,10 +264,10 @@ impl Poll {
     fn read(&mut self) -> Result<Batch, ConsumerError> {
         let mut batch = Batch {
             epoch: self.epoch,
-            records: Vec::new(),
+            records: self.due()?,
         };
         // A batch that waits for the runner must not wait for the broker too.
-        let mut wait = if self.waiting.is_empty() {
+        let mut wait = if self.waiting.is_empty() && batch.records.is_empty() {
             TURN
         } else {
             Duration::ZERO
@@ -209,15 +278,34 @@ impl Poll {
             match consumer.poll(wait) {
                 None => break,
                 Some(Ok(message)) => {
-                    let at = TopicPartition::new(Arc::clone(&self.topic), message.partition());
+                    let Some(topic) = consumer.context().topic(message.topic()) else {
+                        continue;
+                    };
+                    let at = TopicPartition::new(topic, message.partition());
                     bytes += message.payload_len() + message.key_len();
-                    batch.records.push(Fetched::detach(at, &message));
+                    match self.held.admit(Fetched::detach(at, &message)) {
+                        Ok(record) => batch.records.push(record),
+                        Err(Pause::Now(at)) => self.flow(&[at], false)?,
+                        Err(Pause::Already) => {}
+                    }
                 }
                 Some(Err(error)) => self.judge(error)?,
             }
             wait = Duration::ZERO;
         }
         Ok(batch)
+    }
+
+    /// What was held back and is due; its partitions flow again.
+    fn due(&mut self) -> Result<Vec<Fetched>, ConsumerError> {
+        if self.held.next_due().is_none_or(|due| due > Instant::now()) {
+            return Ok(Vec::new());
+        }
+        let (records, free) = self.held.due();
+        if !self.paused {
+            self.flow(&free, true)?;
+        }
+        Ok(records)
     }
 
     /// Most errors pass by themselves and were logged by the client's context; some wait for an operator, some are the end.
@@ -227,14 +315,17 @@ impl Poll {
                 RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
             ) => Err(ConsumerError::OffsetOutOfRange {
                 group: self.group.clone(),
-                topic: self.topic.to_string(),
+                topic: self.consumer.context().input().to_owned(),
             }),
+            KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId) => {
+                Err(ConsumerError::Fenced)
+            }
             KafkaError::MessageConsumptionFatal(code) => {
                 Err(ConsumerError::Fatal(code.to_string()))
             }
             KafkaError::MessageConsumption(code) => {
                 if let Some(advice) = self.complaints.advice(code) {
-                    tracing::warn!(%code, topic = &*self.topic, group = self.group, advice, "nothing can be read");
+                    tracing::warn!(%code, topic = self.consumer.context().input(), group = self.group, advice, "nothing can be read");
                 }
                 Ok(())
             }
@@ -260,6 +351,10 @@ impl Poll {
             }
         }
     }
+}
+
+fn fatal(error: KafkaError) -> ConsumerError {
+    ConsumerError::Fatal(error.to_string())
 }
 
 #[cfg(test)]

@@ -1,14 +1,18 @@
 //! When a commit interval is committed, and what happens when it could not be. Processing goes on meanwhile.
 
-use std::{sync::mpsc::SyncSender, time::Duration};
+use std::{
+    sync::{Arc, mpsc::SyncSender},
+    time::Duration,
+};
 
 use tokio::{
     task::{JoinError, JoinSet},
     time::Instant,
 };
 
-use super::RunnerConfig;
+use super::{RunnerConfig, RunnerError};
 use crate::{
+    consumer::Tenure,
     delivery::{CommitSet, Delivery, DeliveryError, Outputs},
     embedded::Meter,
     ledger::{Ledger, TopicPartition},
@@ -42,6 +46,7 @@ pub(super) struct Commits {
     /// Records and bytes that have left the ledger and are not committed.
     outside: (usize, usize),
     group: String,
+    tenure: Arc<Tenure>,
     meter: Option<Meter>,
     metrics: StageMetrics,
 }
@@ -50,6 +55,7 @@ impl Commits {
     pub(super) fn new(
         delivery: Box<dyn Delivery>,
         group: String,
+        tenure: Arc<Tenure>,
         meter: Option<Meter>,
         metrics: StageMetrics,
     ) -> Self {
@@ -64,6 +70,7 @@ impl Commits {
             stuck: false,
             outside: (0, 0),
             group,
+            tenure,
             meter,
             metrics,
         }
@@ -82,6 +89,13 @@ impl Commits {
     /// Partitions are about to go: commit what is done now, then tell `done`.
     pub(super) fn revoke(&mut self, done: SyncSender<()>) {
         self.revoking = Some(done);
+    }
+
+    /// Everything is about to be read again: nobody needs to wait for a commit.
+    pub(super) fn nothing_to_wait_for(&mut self) {
+        if let Some(done) = self.revoking.take() {
+            let _ = done.send(());
+        }
     }
 
     /// There is nothing to commit, or nothing that could be committed now.
@@ -126,7 +140,7 @@ impl Commits {
         let meter = self.meter.as_ref();
         let interval = Duration::from_millis(config.commit_interval_ms);
         self.next = now + interval;
-        let set = match self.again.take() {
+        let mut set = match self.again.take() {
             Some((mut set, _)) => {
                 // What belongs to an assignment that is gone is redone by whoever has the partition now.
                 set.parts
@@ -146,6 +160,8 @@ impl Commits {
                 CommitSet { parts }
             }
         };
+        self.tenure
+            .begin_commit(&mut set.parts, |part| (&part.at, part.epoch));
         self.outside = (set.records(), set.bytes());
         if !set.is_empty()
             && let Some(mut delivery) = self.delivery.take()
@@ -173,9 +189,17 @@ impl Commits {
         }
     }
 
-    /// Takes note of how a commit ended.
-    pub(super) fn end(&mut self, ended: Ended, config: &RunnerConfig) {
+    /// Takes note of how a commit ended. Where everything has to be read again from the committed offsets: when.
+    ///
+    /// # Errors
+    /// When another instance has taken over.
+    pub(super) fn end(
+        &mut self,
+        ended: Ended,
+        config: &RunnerConfig,
+    ) -> Result<Option<Instant>, RunnerError> {
         self.delivery = Some(ended.delivery);
+        self.tenure.end_commit();
         match ended.result {
             Ok(()) => {
                 self.failures = 0;
@@ -189,10 +213,8 @@ impl Commits {
                     }
                 }
             }
-            Err(DeliveryError { set, detail }) => {
-                self.failures = self.failures.saturating_add(1);
-                self.metrics.commit_failures.inc();
-                let wait = config.retry.delay(self.failures, None);
+            Err(DeliveryError::Again { set, detail }) => {
+                let wait = self.failed(config);
                 tracing::warn!(
                     group = self.group,
                     records = set.records(),
@@ -203,7 +225,28 @@ impl Commits {
                 );
                 self.again = Some((set, Instant::now() + wait));
             }
+            Err(DeliveryError::Rewind { detail }) => {
+                self.outside = (0, 0);
+                let wait = self.failed(config);
+                tracing::warn!(
+                    group = self.group,
+                    failures = self.failures,
+                    wait_ms = wait.as_millis(),
+                    detail,
+                    "transaction failed; everything since the committed offsets is redone"
+                );
+                return Ok(Some(Instant::now() + wait));
+            }
+            Err(DeliveryError::Fenced) => return Err(RunnerError::Fenced),
         }
+        Ok(None)
+    }
+
+    /// Another failure in a row: how long to wait now.
+    fn failed(&mut self, config: &RunnerConfig) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        self.metrics.commit_failures.inc();
+        config.retry.delay(self.failures, None)
     }
 }
 

@@ -1,0 +1,271 @@
+//! The calls of one transactional client, and what their failures mean.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientConfig, ClientContext, Offset, TopicPartitionList,
+    config::FromClientConfigAndContext,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{DeliveryResult, Message as _},
+    producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext},
+};
+use tokio::time::Instant;
+
+use super::{Offsets, Outputs};
+use crate::producer::Output;
+
+/// How long to wait at a time for something the client does by itself.
+const MOMENT: Duration = Duration::from_millis(1);
+/// How long one abort may block before delivery reports must be served, which it waits for.
+const ABORT_SLICE: Duration = Duration::from_millis(50);
+/// Events that may lie unserved after a commit and are looked through.
+const EVENTS: usize = 16;
+
+/// What has to be done after a step failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The transaction can't succeed: abort it.
+    Abort(String),
+    /// The client can't go on, or nobody knows what the broker has done: make it anew.
+    Unknown(String),
+    /// Somebody else has the transactional id.
+    Fenced,
+}
+
+/// Hears from the client what its calls don't say.
+#[derive(Default)]
+struct Watch {
+    /// The first record of this transaction that was not accepted.
+    failed: Mutex<Option<String>>,
+    /// A connection was lost since it was last asked.
+    disturbed: AtomicBool,
+}
+
+impl ClientContext for Watch {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.disturbed.store(true, Ordering::Relaxed);
+        tracing::warn!(%error, reason, "transactional producer");
+    }
+}
+
+impl ProducerContext for Watch {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, record)) = result {
+            let detail = format!(
+                "a record for {} was not accepted: {}",
+                record.topic(),
+                error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)
+            );
+            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            failed.get_or_insert(detail);
+        }
+    }
+}
+
+impl Watch {
+    fn failed(&self) -> Option<String> {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.take()
+    }
+}
+
+pub(super) struct Client(BaseProducer<Watch>);
+
+impl Client {
+    pub(super) fn new(config: &ClientConfig) -> Result<Self, KafkaError> {
+        BaseProducer::from_config_and_context(config, Watch::default()).map(Self)
+    }
+
+    /// Serves what the client has to tell.
+    pub(super) fn serve(&self) {
+        self.0.poll(Duration::ZERO);
+    }
+
+    /// Fences earlier producers with this id and ends what they left open. May be called again after a timeout.
+    pub(super) fn init(&self, timeout: Duration) -> Result<(), Init> {
+        self.0.init_transactions(timeout).map_err(|error| {
+            let detail = error.to_string();
+            match &error {
+                KafkaError::Transaction(e) if e.is_retriable() && !e.is_fatal() => {
+                    Init::Again(detail)
+                }
+                _ => Init::Failed(detail),
+            }
+        })
+    }
+
+    pub(super) fn begin(&self) -> Result<(), Failure> {
+        self.0.client().context().failed();
+        self.0
+            .begin_transaction()
+            .map_err(|error| self.judge(&error))
+    }
+
+    /// Sends all, then waits until all are acknowledged.
+    pub(super) fn send(&self, outputs: Outputs, until: Instant) -> Result<(), Failure> {
+        for output in outputs {
+            self.send_one(&output, until)?;
+        }
+        while self.0.in_flight_count() > 0 {
+            self.in_time(until, "outputs were not acknowledged in time")?;
+            self.0.poll(MOMENT);
+        }
+        self.accepted()
+    }
+
+    fn send_one(&self, output: &Output, until: Instant) -> Result<(), Failure> {
+        let mut record = BaseRecord {
+            topic: &output.record.topic,
+            partition: None,
+            payload: output.record.value.as_deref(),
+            key: output.record.key.as_deref(),
+            timestamp: None,
+            headers: Some(output.headers()),
+            delivery_opaque: (),
+        };
+        while let Err((error, back)) = self.0.send(record) {
+            if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+                return Err(self.judge(&error));
+            }
+            self.in_time(until, "the client's queue did not empty in time")?;
+            record = back;
+            self.0.poll(MOMENT);
+        }
+        Ok(())
+    }
+
+    fn in_time(&self, until: Instant, late: &str) -> Result<(), Failure> {
+        self.accepted()?;
+        if Instant::now() >= until {
+            return Err(Failure::Abort(late.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Whether no record was refused so far.
+    fn accepted(&self) -> Result<(), Failure> {
+        match self.0.client().context().failed() {
+            None => Ok(()),
+            Some(_) if self.fenced() => Err(Failure::Fenced),
+            Some(detail) => Err(Failure::Abort(detail)),
+        }
+    }
+
+    pub(super) fn offsets(&self, offsets: &Offsets, until: Instant) -> Result<(), Failure> {
+        let mut list = TopicPartitionList::with_capacity(offsets.positions.len());
+        for position in &offsets.positions {
+            list.add_partition_offset(
+                &position.at.topic,
+                position.at.partition,
+                Offset::Offset(position.next_offset),
+            )
+            .map_err(|error| Failure::Abort(error.to_string()))?;
+        }
+        loop {
+            let metadata = offsets.member.metadata(&offsets.positions);
+            let metadata = metadata.map_err(Failure::Abort)?;
+            let left = until.saturating_duration_since(Instant::now());
+            let sent = self.0.send_offsets_to_transaction(&list, &metadata, left);
+            let Err(error) = sent else {
+                return Ok(());
+            };
+            if !retriable(&error) {
+                return Err(self.judge(&error));
+            }
+            self.in_time(until, "offsets were not taken in time")?;
+            self.0.poll(MOMENT);
+        }
+    }
+
+    /// Commits. Whether a connection was lost meanwhile.
+    ///
+    /// # Errors
+    /// Never [`Failure::Abort`]: from here on a commit may be on its way to the broker, and this client can't take it back.
+    pub(super) fn commit(&self, timeout: Duration) -> Result<bool, Failure> {
+        let disturbed = &self.0.client().context().disturbed;
+        self.serve_all();
+        disturbed.store(false, Ordering::Relaxed);
+        self.0
+            .commit_transaction(timeout)
+            .map_err(|error| match self.judge(&error) {
+                Failure::Abort(detail) => Failure::Unknown(detail),
+                other => other,
+            })?;
+        self.serve_all();
+        Ok(disturbed.load(Ordering::Relaxed))
+    }
+
+    fn serve_all(&self) {
+        for _ in 0..EVENTS {
+            self.serve();
+        }
+    }
+
+    /// Aborts; on an error the client must be made anew.
+    pub(super) fn abort(&self, timeout: Duration) -> Result<(), Failure> {
+        let until = Instant::now() + timeout;
+        loop {
+            let Err(error) = self.0.abort_transaction(ABORT_SLICE) else {
+                return Ok(());
+            };
+            let again = retriable(&error) && Instant::now() < until;
+            if !again {
+                return Err(match self.judge(&error) {
+                    Failure::Abort(detail) => Failure::Unknown(detail),
+                    other => other,
+                });
+            }
+            self.0.poll(MOMENT);
+        }
+    }
+
+    fn judge(&self, error: &KafkaError) -> Failure {
+        let detail = error.to_string();
+        if self.fenced() || error.rdkafka_error_code().is_some_and(fences) {
+            return Failure::Fenced;
+        }
+        match error {
+            KafkaError::Transaction(e) if e.is_fatal() => Failure::Unknown(detail),
+            KafkaError::Transaction(e) if e.txn_requires_abort() => Failure::Abort(detail),
+            // A record that was refused on the spot has done nothing yet.
+            KafkaError::MessageProduction(_) if self.0.client().fatal_error().is_none() => {
+                Failure::Abort(detail)
+            }
+            _ => Failure::Unknown(detail),
+        }
+    }
+
+    fn fenced(&self) -> bool {
+        let fatal = self.0.client().fatal_error();
+        fatal.is_some_and(|(code, _)| fences(code))
+    }
+}
+
+/// How initialising failed.
+pub(super) enum Init {
+    /// The same client may try on.
+    Again(String),
+    /// Another client is needed.
+    Failed(String),
+}
+
+fn retriable(error: &KafkaError) -> bool {
+    matches!(error, KafkaError::Transaction(e) if e.is_retriable() && !e.is_fatal())
+}
+
+const fn fences(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::Fenced
+            | RDKafkaErrorCode::ProducerFenced
+            | RDKafkaErrorCode::InvalidProducerEpoch
+    )
+}
