@@ -58,7 +58,9 @@ pub enum ConsumerError {
         topic: String,
     },
     /// Another member has joined under this one's configured name.
-    #[error("fenced: another member of the group has the same name; give each instance a name of its own")]
+    #[error(
+        "fenced: another member of the group has the same name; give each instance a name of its own"
+    )]
     Fenced,
     /// The client has given up for good.
     #[error("the Kafka client has failed for good: {0}")]

@@ -232,7 +232,13 @@ impl<S: Stage> Runner<S> {
             Some(producer) => {
                 let metrics = self.metrics.clone();
                 let member = Arc::new(offsets);
-                Box::new(Transactional::new(producer, &self.kafka, name, member, metrics))
+                Box::new(Transactional::new(
+                    producer,
+                    &self.kafka,
+                    name,
+                    member,
+                    metrics,
+                ))
             }
             None => Box::new(
                 AtLeastOnce::new(&self.kafka, name, offsets)

@@ -82,8 +82,6 @@ pub(crate) struct Committed {
 /// The time a transaction and its steps may take.
 #[derive(Debug, Clone, Copy)]
 struct Times {
-    /// `transaction.timeout.ms`: the broker aborts what is open for longer, and fences its producer.
-    transaction: Duration,
     /// Until all outputs are acknowledged.
     outputs: Duration,
     /// Until the offsets are in, from the beginning.
@@ -93,10 +91,10 @@ struct Times {
 }
 
 impl Times {
-    /// Shares of the whole such that every step is over before the broker loses patience.
+    /// Shares of `transaction.timeout.ms` such that every step is over before the broker aborts what is open and fences its
+    /// producer.
     fn new(transaction: Duration) -> Self {
         Self {
-            transaction,
             outputs: transaction.mul_f64(0.4),
             offsets: transaction.mul_f64(0.6),
             end: transaction.mul_f64(0.3),

@@ -87,11 +87,7 @@ impl Context {
         }
     }
 
-    fn unassign(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        gone: &[TopicPartition],
-    ) -> KafkaResult<()> {
+    fn unassign(&self, consumer: &BaseConsumer<Self>, gone: &[TopicPartition]) -> KafkaResult<()> {
         if !incremental(consumer) {
             return consumer.unassign();
         }

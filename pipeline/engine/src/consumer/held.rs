@@ -90,7 +90,10 @@ impl Held {
     /// Records that are due by now, and the partitions that wait for nothing more.
     pub(super) fn due(&mut self) -> (Vec<Fetched>, Vec<TopicPartition>) {
         let now = Instant::now();
-        let due = self.waiting.iter().filter(|(_, waiting)| waiting.due <= now);
+        let due = self
+            .waiting
+            .iter()
+            .filter(|(_, waiting)| waiting.due <= now);
         let due: Vec<_> = due.map(|(at, _)| at.clone()).collect();
         let (mut records, mut free) = (Vec::new(), Vec::new());
         for at in due {

@@ -83,7 +83,10 @@ impl Complaints {
 }
 
 impl Poll {
-    #[allow(clippy::too_many_arguments, reason = "called once, each a part of its own")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "called once, each a part of its own"
+    )]
     pub(super) fn new(
         consumer: Arc<BaseConsumer<Context>>,
         group: String,

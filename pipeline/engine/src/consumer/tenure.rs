@@ -95,7 +95,10 @@ mod tests {
         let tenure = Tenure::default();
         tenure.begin(&[at(0), at(1)], 1);
         tenure.begin(&[at(2)], 2);
-        assert_eq!(commit(&tenure, &[(0, 1), (1, 1), (2, 2), (3, 1)]), [0, 1, 2]);
+        assert_eq!(
+            commit(&tenure, &[(0, 1), (1, 1), (2, 2), (3, 1)]),
+            [0, 1, 2]
+        );
         tenure.end(&[at(0), at(1)]);
         tenure.begin(&[at(1)], 3);
         assert_eq!(commit(&tenure, &[(0, 1), (1, 1), (2, 2)]), [2]);

@@ -160,8 +160,12 @@ impl Worker {
             failures = failures.saturating_add(1);
             // Once a minute or so: it waits for as long as it takes.
             if failures % 60 == 5 {
-                tracing::warn!(id = self.id, detail, "the transactional producer waits for the broker; check that it runs and \
-                    allows this client to use the transactional id");
+                tracing::warn!(
+                    id = self.id,
+                    detail,
+                    "the transactional producer waits for the broker; check that it runs and \
+                    allows this client to use the transactional id"
+                );
             }
         }
     }

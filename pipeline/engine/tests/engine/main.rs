@@ -8,5 +8,6 @@ mod lifecycle;
 mod outcomes;
 mod poison;
 mod publishing;
+mod real;
 mod support;
 mod topics;

@@ -19,8 +19,8 @@ use schemas::{Event, Record, dead_letter::DeadLetter, topics};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use trustcard_engine::{
-    EmbeddedBroker, EmbeddedTopic, EngineMetrics, GateWatch, Kafka, Message, Outcome, Publisher,
-    Runner, RunnerConfig, RunnerError, Stage, StageError, SystemClock,
+    EmbeddedBroker, EmbeddedTopic, EngineMetrics, GateWatch, Guarantee, Kafka, Message, Outcome,
+    Publisher, Runner, RunnerConfig, RunnerError, Stage, StageError, SystemClock,
     lifecycle::{Readiness, Shutdown},
     tail::{From, tail},
 };
@@ -68,6 +68,12 @@ pub fn note(id: u32) -> Note {
 
 pub fn notes(ids: std::ops::Range<u32>) -> Vec<Note> {
     ids.map(note).collect()
+}
+
+/// Text that does not compress well.
+pub fn noise(bytes: usize) -> String {
+    let words = std::iter::repeat_with(|| Uuid::new_v4().simple().to_string());
+    words.take(bytes / 32 + 1).collect()
 }
 
 pub fn to(topic: &str, note: &Note) -> Record {
@@ -165,9 +171,13 @@ impl Stage for TestStage {
     }
 }
 
-/// Quick retries, so that tests don't wait.
+/// Quick retries, so that tests don't wait. At least once, because librdkafka's mock cluster shows readers what was not
+/// committed.
 pub fn config() -> RunnerConfig {
-    let mut config = RunnerConfig::default();
+    let mut config = RunnerConfig {
+        delivery: Guarantee::AtLeastOnce,
+        ..RunnerConfig::default()
+    };
     config.retry.initial_ms = 1;
     config.retry.max_ms = 5;
     config

@@ -1,0 +1,4 @@
+//! The engine against Apache Kafka: what librdkafka's mock cluster can't show, transactions above all.
+
+mod exactly_once;
+mod rig;
