@@ -33,12 +33,14 @@ fi
 say "Shell scripts"
 shellcheck -x .ci/run infra/dev/*.sh infra/dev/servers/*.sh
 
-say "docker-compose.yml"
+say "docker-compose.yml, Prometheus and Grafana"
 python=python3
 if ! "$python" -c 'import yaml' 2>/dev/null; then
     python=/usr/bin/python3
     "$python" -c 'import yaml' 2>/dev/null || need_packages python3-yaml
 fi
-"$python" infra/dev/check_compose.py docker-compose.yml
+"$python" infra/dev/check_compose.py
+need_promtool
+"$promtool" check config infra/prometheus/prometheus.yml
 
 say "All checks passed"

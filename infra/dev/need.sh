@@ -26,6 +26,25 @@ need_command() {
     command -v "$1" >/dev/null || need_packages "${2:-$1}"
 }
 
+# Sets `promtool`. The package that has it would start a Prometheus on this machine, so only the one file is taken from it.
+need_promtool() {
+    promtool=$(command -v promtool) && return
+    promtool="${XDG_CACHE_HOME:-$HOME/.cache}/trustcard/tools/promtool"
+    [ -x "$promtool" ] && return
+    command -v apt-get >/dev/null || die "promtool was not found: install Prometheus, then run this again"
+    say "Fetching promtool"
+    local part
+    part=$(mktemp -d)
+    chmod 755 "$part" # apt's own user writes there
+    (cd "$part" && apt-get download -q prometheus) >&2 \
+        || die "the package prometheus could not be fetched; see above"
+    mkdir -p "${promtool%/*}"
+    dpkg-deb --fsys-tarfile "$part"/prometheus_*.deb | tar -x -O ./usr/bin/promtool >"$promtool.part"
+    chmod +x "$promtool.part"
+    mv "$promtool.part" "$promtool"
+    rm -rf "$part"
+}
+
 # cargo, and at least the Rust of Cargo.toml.
 need_rust() {
     if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then
