@@ -6,18 +6,23 @@ die() { printf '\n\033[1;31merror:\033[0m %s\n' "$*" >&2; exit 1; }
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 
+# Runs a command as root.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    else
+        command -v sudo >/dev/null || die "as root, run: $*"
+        sudo "$@"
+    fi
+}
+
 # Installs Debian packages.
 need_packages() {
     [ "$#" -gt 0 ] || return 0
     command -v apt-get >/dev/null || die "this is not Debian: install what it calls $*, then run this again"
-    local as_root=()
-    if [ "$(id -u)" != 0 ]; then
-        command -v sudo >/dev/null || die "as root, run: apt-get install $*"
-        as_root=(sudo)
-    fi
     say "Installing $*"
-    "${as_root[@]}" apt-get update -q >&2 || true # an older list may do; if not, the next line says so
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >&2 \
+    as_root apt-get update -q >&2 || true # an older list may do; if not, the next line says so
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >&2 \
         || die "apt-get could not install $*; see above"
 }
 
@@ -35,14 +40,18 @@ need_promtool() {
     say "Fetching promtool"
     local part
     part=$(mktemp -d)
-    chmod 755 "$part" # apt's own user writes there
-    (cd "$part" && apt-get download -q prometheus) >&2 \
+    { fetch_promtool "$part" || { as_root apt-get update -q && fetch_promtool "$part"; }; } >&2 \
         || die "the package prometheus could not be fetched; see above"
     mkdir -p "${promtool%/*}"
     dpkg-deb --fsys-tarfile "$part"/prometheus_*.deb | tar -x -O ./usr/bin/promtool >"$promtool.part"
     chmod +x "$promtool.part"
     mv "$promtool.part" "$promtool"
     rm -rf "$part"
+}
+
+# Downloads the package into a folder.
+fetch_promtool() {
+    (cd "$1" && apt-get download -q prometheus)
 }
 
 # cargo, and at least the Rust of Cargo.toml.
