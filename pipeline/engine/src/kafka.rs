@@ -155,6 +155,8 @@ impl Kafka {
                 // Bound what the client holds beside what the runner counts.
                 ("queued.min.messages", "10000"),
                 ("queued.max.messages.kbytes", "8192"),
+                // A full queue is looked at again so soon; the default of a second leaves it empty for most of that.
+                ("fetch.queue.backoff.ms", "5"),
                 ("statistics.interval.ms", "2000"),
             ],
             &[

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     admin::{
@@ -13,7 +13,7 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 use serde_json::{Map, Value};
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, time::Instant};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -59,6 +59,14 @@ impl Broker {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((topic, code)) => bail!("topic {topic} can't be created: {code}"),
             }
+        }
+        // A new topic's partitions have no leader for a moment.
+        let deadline = Instant::now() + TIMEOUT;
+        while let Err(error) = self.records(topic) {
+            ensure!(
+                Instant::now() < deadline,
+                "topic {topic} is not ready: {error}"
+            );
         }
         Ok(())
     }

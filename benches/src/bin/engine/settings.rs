@@ -31,6 +31,7 @@ pub fn consumer(place: &Place) -> ClientConfig {
             ("fetch.wait.max.ms", "100"),
             ("queued.min.messages", "10000"),
             ("queued.max.messages.kbytes", "8192"),
+            ("fetch.queue.backoff.ms", "5"),
             ("enable.auto.commit", "false"),
             ("enable.auto.offset.store", "false"),
             ("auto.offset.reset", "earliest"),

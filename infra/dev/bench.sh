@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Benches, each on servers of its own: nothing else may use the machine meanwhile.
+#
+#   bench.sh engine [--quick] [OPTIONS...]   our engine against the bare client loop, Kafka Streams and ruststream
+#
+# The report is target/bench/NAME.json; the exit code is 1 when a mark is missed. --quick only shows that a bench works.
+set -euo pipefail
+# shellcheck source=infra/dev/need.sh
+. "$(dirname "${BASH_SOURCE[0]}")/need.sh"
+
+bench=${1:-}
+shift || true
+target=$(realpath -m -- "${CARGO_TARGET_DIR:-target}")
+out="$target/bench"
+KAFKA_PORT=19392
+
+# Kafka of this bench alone, ended with it; its data stays, so that the input is written once.
+start_kafka() {
+    mkdir -p "$out"
+    trap 'infra/dev/kafka.sh stop "$out/kafka"' EXIT
+    infra/dev/kafka.sh start "$out/kafka" "$KAFKA_PORT"
+}
+
+# Class path of the Kafka Streams peer.
+build_streams() {
+    local peer=benches/peers/kafka-streams
+    need_command mvn maven
+    mvn -q -B -f "$peer/pom.xml" -DbuildDirectory="$target/kafka-streams" compile dependency:copy-dependencies \
+        -DincludeScope=runtime -DoutputDirectory="$target/kafka-streams/jars" >&2
+    printf '%s\n' "$target/kafka-streams/classes:$target/kafka-streams/jars/*"
+}
+
+# The ruststream peer's binary.
+build_ruststream() {
+    cargo build --release --locked --manifest-path benches/peers/ruststream/Cargo.toml --target-dir "$target/ruststream" >&2
+    printf '%s\n' "$target/ruststream/release/trustcard-bench-ruststream"
+}
+
+case $bench in
+    engine)
+        need_build_tools
+        say "Building the engine bench and its peers"
+        cargo build --release --locked --package trustcard-benches --bin bench-engine
+        streams=$(build_streams)
+        ruststream=$(build_ruststream)
+        start_kafka
+        say "Measuring; this takes 25 minutes, or 2 with --quick"
+        "$target/release/bench-engine" run --bootstrap "127.0.0.1:$KAFKA_PORT" --streams "$streams" \
+            --ruststream "$ruststream" --out "$out" "$@"
+        ;;
+    *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 2 ;;
+esac
