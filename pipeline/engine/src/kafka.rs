@@ -11,6 +11,9 @@ use crate::{
     membership::{GroupConfig, GroupProtocol, Instance},
 };
 
+/// How long a transactional client waits before it sends a request again by itself, milliseconds.
+pub(crate) const RETRY_BACKOFF_MS: u64 = 1_000;
+
 /// A Kafka cluster: where it is and how to talk to it.
 #[derive(Clone)]
 pub struct Kafka {
@@ -141,6 +144,11 @@ impl Kafka {
         let mut config = self.producer(client_id, timeout);
         config.set("transactional.id", id);
         config.set("transaction.timeout.ms", timeout.as_millis().to_string());
+        let backoff = RETRY_BACKOFF_MS.to_string();
+        config.set("retry.backoff.ms", &backoff);
+        config.set("retry.backoff.max.ms", &backoff);
+        // Follows the former where it is not set, and a new leader must be found quickly.
+        config.set("topic.metadata.refresh.fast.interval.ms", "100");
         // Success is what the commit says; a report for each record costs more than sending it.
         config.set("delivery.report.only.error", "true");
         config

@@ -74,8 +74,8 @@ pub(crate) enum TransactionError {
 /// A transaction that was committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Committed {
-    /// The connection was lost meanwhile, so that a first copy of the commit may still be on its way: there is a new
-    /// producer, which such a copy can't reach.
+    /// The commit took so long that a first copy of it may still be on its way, sent over a connection that was lost: there
+    /// is a new producer, which such a copy can't reach.
     pub(crate) rebuilt: bool,
 }
 

@@ -42,7 +42,7 @@ pub enum Fate {
     LoseRequest,
     /// The broker acts on it and its answer is lost; the connection stays.
     LoseReply,
-    /// It reaches the broker late.
+    /// It reaches the broker late, even if whoever sent it is gone by then.
     DelayRequest(Duration),
     /// Its answer comes late.
     DelayReply(Duration),
@@ -183,21 +183,34 @@ async fn carry(
     let (requests_in, requests) = mpsc::unbounded_channel();
     let (replies_in, replies) = mpsc::unbounded_channel();
     let awaited = Arc::new(Mutex::new(HashMap::new()));
+    // A client that is gone ends the connection once its last request is on, which may be a late one.
+    let taking = async {
+        if take_requests(from_client, &requests_in, &rules, &awaited).await {
+            return;
+        }
+        drop(requests_in);
+        std::future::pending::<()>().await;
+    };
+    let answering = async {
+        forward(replies, to_client).await;
+        std::future::pending::<()>().await;
+    };
     tokio::select! {
         () = forward(requests, to_server) => {}
-        () = forward(replies, to_client) => {}
-        () = take_requests(from_client, &requests_in, &rules, &awaited) => {}
+        () = answering => {}
+        () = taking => {}
         () = take_replies(from_server, &replies_in, &rules, &awaited) => {}
         () = cut.cancelled() => {}
     }
 }
 
+/// Takes requests until there are no more; true when the connection is to be cut at once.
 async fn take_requests(
     mut from: OwnedReadHalf,
     on: &mpsc::UnboundedSender<Due>,
     rules: &Mutex<Rules>,
     awaited: &Mutex<HashMap<i32, Fate>>,
-) {
+) -> bool {
     while let Some(frame) = read(&mut from).await {
         let (key, id) = (number(&frame, 4), number(&frame, 8));
         let key = i16::try_from(key >> 16).unwrap_or(-1);
@@ -207,7 +220,7 @@ async fn take_requests(
         };
         let mut due = Instant::now() + latency;
         match fate {
-            Some(Fate::Cut) => return,
+            Some(Fate::Cut) => return true,
             Some(Fate::LoseRequest) => continue,
             Some(Fate::DelayRequest(by)) => due += by,
             Some(fate) => {
@@ -216,9 +229,10 @@ async fn take_requests(
             None => {}
         }
         if on.send((due, frame)).is_err() {
-            return;
+            return true;
         }
     }
+    false
 }
 
 async fn take_replies(

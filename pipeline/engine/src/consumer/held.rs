@@ -150,3 +150,134 @@ pub(super) enum Pause {
     /// Its partition was paused before.
     Already,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use jiff::Timestamp;
+    use schemas::{Record, retry::Retry};
+
+    use super::*;
+    use crate::clock::Clock;
+
+    /// A wall clock that a test sets, milliseconds.
+    struct Wall(Mutex<i64>);
+
+    impl Clock for Wall {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millisecond(*self.0.lock().unwrap()).unwrap()
+        }
+    }
+
+    const NOW: i64 = 1_000_000_000;
+    const DELAY: Duration = Duration::from_secs(30);
+
+    fn held() -> (Held, Arc<Wall>, Arc<Tenure>) {
+        let wall = Arc::new(Wall(Mutex::new(NOW)));
+        let tenure = Arc::new(Tenure::default());
+        tenure.begin(&[at("in", 0), at("retry", 0), at("retry", 1)], 1);
+        let source = |topic: &str, delay| Source {
+            topic: topic.into(),
+            delay,
+        };
+        let sources = [source("in", None), source("retry", Some(DELAY))];
+        let clock = SharedClock::clone(&(Arc::clone(&wall) as SharedClock));
+        let held = Held::new(clock, Arc::from(sources), Arc::clone(&tenure));
+        (held, wall, tenure)
+    }
+
+    fn at(topic: &str, partition: i32) -> TopicPartition {
+        TopicPartition::new(topic, partition)
+    }
+
+    fn record(topic: &str, partition: i32, offset: i64, due_ms: i64) -> Fetched {
+        let retry = Retry {
+            due_ms,
+            attempts: 1,
+            first_failure: Timestamp::UNIX_EPOCH,
+            topic: "in".to_owned(),
+            partition: 0,
+            offset,
+            timestamp_ms: 0,
+        };
+        let original = Record {
+            topic: "in".to_owned(),
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        };
+        Fetched {
+            at: at(topic, partition),
+            offset,
+            timestamp_ms: 0,
+            key: None,
+            value: None,
+            headers: retry.record("echo", 1, original).headers,
+            raw_headers: None,
+        }
+    }
+
+    fn due(held: &mut Held) -> (Vec<i64>, Vec<i32>) {
+        let (records, free) = held.due();
+        let offsets = records.iter().map(|record| record.offset).collect();
+        (offsets, free.iter().map(|at| at.partition).collect())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_record_that_is_not_due_holds_back_its_partition_alone_until_then() {
+        let (mut held, wall, _) = held();
+        assert!(
+            held.admit(record("in", 0, 0, NOW + 1)).is_ok(),
+            "no retry topic"
+        );
+        assert!(held.admit(record("retry", 0, 1, NOW)).is_ok(), "due");
+        let refused = held.admit(record("retry", 0, 2, NOW + 5_000));
+        assert_eq!(refused.err(), Some(Pause::Now(at("retry", 0))));
+        let behind = held.admit(record("retry", 0, 3, NOW + 6_000));
+        assert_eq!(behind.err(), Some(Pause::Already));
+        assert!(
+            held.admit(record("retry", 1, 1, NOW)).is_ok(),
+            "another partition"
+        );
+        assert!(held.holds(&at("retry", 0)) && !held.holds(&at("retry", 1)));
+        assert_eq!(due(&mut held), (vec![], vec![]));
+        *wall.0.lock().unwrap() += 5_000;
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(due(&mut held), (vec![2], vec![]), "the next one waits on");
+        *wall.0.lock().unwrap() += 1_000;
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(due(&mut held), (vec![3], vec![0]));
+        assert_eq!(held.next_due(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_steps_an_hour_delays_no_record_beyond_the_delay_of_its_tier() {
+        let hour = 3_600_000;
+        let (mut held, wall, _) = held();
+        *wall.0.lock().unwrap() = NOW - hour;
+        assert!(held.admit(record("retry", 0, 1, NOW + 30_000)).is_err());
+        tokio::time::advance(DELAY).await;
+        assert_eq!(due(&mut held), (vec![1], vec![0]));
+        *wall.0.lock().unwrap() = NOW + hour;
+        assert!(
+            held.admit(record("retry", 0, 2, NOW + 30_000)).is_ok(),
+            "early"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_held_back_for_an_assignment_that_is_gone_never_comes_up() {
+        let (mut held, _, tenure) = held();
+        let waits =
+            |held: &mut Held, offset| held.admit(record("retry", 0, offset, NOW + 10)).is_err();
+        assert!(waits(&mut held, 7));
+        tenure.end(&[at("retry", 0)]);
+        assert!(!held.holds(&at("retry", 0)));
+        tenure.begin(&[at("retry", 0)], 2);
+        assert!(!held.holds(&at("retry", 0)));
+        assert!(waits(&mut held, 5), "read again from the committed offset");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(due(&mut held), (vec![5], vec![0]));
+    }
+}

@@ -1,10 +1,7 @@
 //! The calls of one transactional client, and what their failures mean.
 
 use std::{
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -18,14 +15,15 @@ use rdkafka::{
 use tokio::time::Instant;
 
 use super::{Offsets, Outputs};
-use crate::producer::Output;
+use crate::{kafka::RETRY_BACKOFF_MS, producer::Output};
 
 /// How long to wait at a time for something the client does by itself.
 const MOMENT: Duration = Duration::from_millis(1);
 /// How long one abort may block before delivery reports must be served, which it waits for.
 const ABORT_SLICE: Duration = Duration::from_millis(50);
-/// Events that may lie unserved after a commit and are looked through.
-const EVENTS: usize = 16;
+/// A commit that took this long may have been sent twice: after a lost connection the client sends it again by itself, but
+/// not before [`RETRY_BACKOFF_MS`], of which it may draw a fifth less (`RD_KAFKA_RETRY_JITTER_PERCENT`).
+const SENT_TWICE: Duration = Duration::from_millis(RETRY_BACKOFF_MS / 4 * 3);
 
 /// What has to be done after a step failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,13 +41,10 @@ pub(super) enum Failure {
 struct Watch {
     /// The first record of this transaction that was not accepted.
     failed: Mutex<Option<String>>,
-    /// A connection was lost since it was last asked.
-    disturbed: AtomicBool,
 }
 
 impl ClientContext for Watch {
     fn error(&self, error: KafkaError, reason: &str) {
-        self.disturbed.store(true, Ordering::Relaxed);
         tracing::warn!(%error, reason, "transactional producer");
     }
 }
@@ -185,28 +180,19 @@ impl Client {
         }
     }
 
-    /// Commits. Whether a connection was lost meanwhile.
+    /// Commits. Whether the request may have been sent twice.
     ///
     /// # Errors
     /// Never [`Failure::Abort`]: from here on a commit may be on its way to the broker, and this client can't take it back.
     pub(super) fn commit(&self, timeout: Duration) -> Result<bool, Failure> {
-        let disturbed = &self.0.client().context().disturbed;
-        self.serve_all();
-        disturbed.store(false, Ordering::Relaxed);
+        let asked = Instant::now();
         self.0
             .commit_transaction(timeout)
             .map_err(|error| match self.judge(&error) {
                 Failure::Abort(detail) => Failure::Unknown(detail),
                 other => other,
             })?;
-        self.serve_all();
-        Ok(disturbed.load(Ordering::Relaxed))
-    }
-
-    fn serve_all(&self) {
-        for _ in 0..EVENTS {
-            self.serve();
-        }
+        Ok(asked.elapsed() >= SENT_TWICE)
     }
 
     /// Aborts; on an error the client must be made anew.

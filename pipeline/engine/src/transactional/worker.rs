@@ -110,7 +110,7 @@ impl Worker {
         }
     }
 
-    /// Whether the connection was disturbed while committing.
+    /// Whether the commit may have been sent twice.
     fn attempt(
         &self,
         client: &Client,

@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
+use tokio::sync::Semaphore;
 use trustcard_engine::{Guarantee, RunnerConfig, RunnerError};
 
 use super::rig::Rig;
@@ -38,22 +39,27 @@ async fn instances_that_die_in_the_middle_leave_no_output_out_and_none_twice() {
     let rig = Rig::new(3).await;
     rig.publish(&notes(0..6_000)).await;
     for _ in 0..4 {
-        let seen = Arc::new(AtomicU32::new(0));
-        let (count, forward) = (Arc::clone(&seen), rig.forward());
+        // Each may do so much and no more; it dies with some of it committed, some in a transaction, some only done.
+        let (permits, forward) = (Arc::new(Semaphore::new(1_000)), rig.forward());
+        let stage = TestStage::new(move |batch| {
+            let (permits, forward) = (Arc::clone(&permits), forward.clone());
+            async move {
+                let count = u32::try_from(batch.len()).unwrap();
+                permits.acquire_many(count).await.unwrap().forget();
+                Ok(batch.iter().map(forward).collect())
+            }
+        });
         // The same name each time, so that what the dead one left open is over at once.
         let doomed = rig.start_as(
             "survivor",
-            TestStage::each(move |message| {
-                count.fetch_add(1, Ordering::Relaxed);
-                forward(message)
-            }),
+            stage,
             RunnerConfig {
                 commit_max_records: 100,
                 ..config()
             },
         );
         until("it is in the middle", async || {
-            seen.load(Ordering::Relaxed) >= 1_000 && doomed.transactions("committed") >= 2
+            doomed.transactions("committed") >= 2
         })
         .await;
         drop(doomed);

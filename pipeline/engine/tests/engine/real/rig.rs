@@ -218,7 +218,7 @@ impl Rig {
         .unwrap()
     }
 
-    /// Waits until the group has committed so many records of its input.
+    /// Waits until the group has committed so many records of its input, to which only whole batches were published.
     pub async fn settled(&self, records: u32) {
         until("the input is committed", async || {
             self.offset(self.input).await == i64::from(records)
