@@ -31,6 +31,12 @@ pub struct EngineMetrics {
     reasons: IntCounterVec,
     /// `trustcard_dead_letters_total{task_name,code}`: dead letters handed to the commit, by code.
     dead_letters: IntCounterVec,
+    /// `trustcard_retry_records_total{task_name,tier}`: messages handed to the commit for a retry topic, by tier.
+    postponed: IntCounterVec,
+    /// `trustcard_stage_halted{task_name}`: 1 while the stage stands still because too much of its input failed.
+    halted: IntGaugeVec,
+    /// `trustcard_stage_halt_reason{task_name,reason}`: 1 while the stage stands still for this reason; absent otherwise.
+    halt_reason: IntGaugeVec,
     /// `trustcard_in_flight_records{task_name}`: records read and not committed.
     in_flight: IntGaugeVec,
     /// `trustcard_held_bytes{task_name}`: bytes of those records and of their outputs.
@@ -64,11 +70,12 @@ impl EngineMetrics {
             registry.register(Box::new(vec.clone()))?;
             prometheus::Result::Ok(vec)
         };
-        let gauge = |name: &str, help: &str| {
-            let vec = IntGaugeVec::new(Opts::new(name, help), &stage)?;
+        let labelled = |name: &str, help: &str, labels: &[&str]| {
+            let vec = IntGaugeVec::new(Opts::new(name, help), labels)?;
             registry.register(Box::new(vec.clone()))?;
             prometheus::Result::Ok(vec)
         };
+        let gauge = |name: &str, help: &str| labelled(name, help, &stage);
         Ok(Self {
             duration: seconds(
                 "trustcard_task_duration_seconds",
@@ -92,6 +99,20 @@ impl EngineMetrics {
                 "trustcard_dead_letters_total",
                 "Dead letters by code",
                 &["task_name", "code"],
+            )?,
+            postponed: counter(
+                "trustcard_retry_records_total",
+                "Messages that went to a retry topic, by tier",
+                &["task_name", "tier"],
+            )?,
+            halted: gauge(
+                "trustcard_stage_halted",
+                "1 while the stage stands still because too much of its input failed",
+            )?,
+            halt_reason: labelled(
+                "trustcard_stage_halt_reason",
+                "1 while the stage stands still for this reason",
+                &["task_name", "reason"],
             )?,
             in_flight: gauge(
                 "trustcard_in_flight_records",
@@ -141,6 +162,9 @@ impl EngineMetrics {
                 rebuilt: ended("rebuilt"),
                 fenced: ended("fenced"),
             },
+            postponed: self.postponed.clone(),
+            halted: self.halted.with_label_values(&[name]),
+            halt_reason: self.halt_reason.clone(),
             reasons: self.reasons.clone(),
             dead_letters: self.dead_letters.clone(),
             backlog: Arc::new(Backlog {
@@ -166,6 +190,9 @@ pub(crate) struct StageMetrics {
     pub(crate) commit_duration: Histogram,
     pub(crate) commit_failures: IntCounter,
     pub(crate) transactions: TransactionMetrics,
+    postponed: IntCounterVec,
+    halted: IntGauge,
+    halt_reason: IntGaugeVec,
     reasons: IntCounterVec,
     dead_letters: IntCounterVec,
     backlog: Arc<Backlog>,
@@ -204,6 +231,26 @@ impl StageMetrics {
         self.dead_letters
             .with_label_values(&[self.name, code.code()])
             .inc();
+    }
+
+    pub(crate) fn postponed(&self, tier: usize) {
+        self.postponed
+            .with_label_values(&[self.name, &tier.to_string()])
+            .inc();
+    }
+
+    /// The stage stands still for `reason`.
+    pub(crate) fn halted(&self, reason: &str) {
+        self.halted.set(1);
+        let labels = [self.name, reason];
+        self.halt_reason.with_label_values(&labels).set(1);
+    }
+
+    /// The stage, which stood still for `reason`, goes on.
+    pub(crate) fn released(&self, reason: &str) {
+        self.halted.set(0);
+        // Not there means not told, which is as it should be.
+        let _ = self.halt_reason.remove_label_values(&[self.name, reason]);
     }
 
     pub(crate) fn backlog(&self) -> &Backlog {

@@ -21,17 +21,18 @@ pub struct Message<E> {
 /// Where a record came from.
 #[derive(Debug, Clone)]
 pub struct Meta {
-    /// Its topic.
+    /// The topic it was read from: the stage's input or one of its retry topics.
     pub topic: Arc<str>,
-    /// Its partition.
+    /// Its partition there.
     pub partition: i32,
-    /// Its offset.
+    /// Its offset there.
     pub offset: i64,
-    /// Its timestamp; the time to derive results from, so that a redo writes the same bytes.
+    /// Its timestamp on the stage's input, whatever it was read from; the time to derive results from, so that a redo writes
+    /// the same bytes.
     pub timestamp: Timestamp,
     /// `ce_id`, as it stands in the record.
     pub event_id: Arc<str>,
-    /// How often it has been tried, this time included: 1 the first time.
+    /// How often it has been tried, on all topics together, this time included: 1 the first time.
     pub attempt: u32,
 }
 
@@ -42,11 +43,11 @@ pub enum Outcome {
     Forward(Vec<Record>),
     /// Done, and nothing to say.
     Skip(Reason),
-    /// Try again later; `after` is the shortest wait somebody asked for (a Retry-After).
+    /// Try again later, a few times in process, then by way of the retry topics, and to the dead-letter topic in the end.
     Retry {
         /// Why.
         reason: Reason,
-        /// The shortest wait, if one was asked for.
+        /// The shortest wait, if one was asked for (a Retry-After).
         after: Option<Duration>,
     },
     /// Never try again: to the dead-letter topic.

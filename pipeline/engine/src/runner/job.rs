@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use schemas::{Reason, Record, dead_letter::DeadLetter};
+use rdkafka::message::{Headers as _, OwnedHeaders};
+use schemas::{Reason, Record, dead_letter::DeadLetter, retry::Retry};
 
 use crate::{
     consumer::Fetched,
@@ -14,12 +15,17 @@ use crate::{
 /// A consumed record and what is known of it so far.
 #[derive(Debug)]
 pub(super) struct Job<E> {
+    /// As it was before it ever failed, but for its place, where it lies now: on the stage's input or on a retry topic.
     pub(super) source: Fetched,
+    /// The tier of the retry topic it was read from; 0 for the stage's input.
+    pub(super) tier: usize,
+    /// What a retry topic told of it.
+    earlier: Option<Retry>,
     /// The assignment it was read under.
     pub(super) epoch: u64,
     /// What it says, once decoded: a repeated attempt does not parse again.
     pub(super) message: Option<Message<E>>,
-    /// Attempts that failed and count.
+    /// Attempts that failed and count, since it was read.
     pub(super) failures: u32,
     /// When the first attempt failed, whether or not it counts.
     pub(super) first_failure: Option<Timestamp>,
@@ -32,13 +38,21 @@ pub(super) struct Job<E> {
 }
 
 impl<E> Job<E> {
-    pub(super) const fn new(source: Fetched, epoch: u64) -> Self {
+    /// A record that was just read, from the retry topic of tier `tier` or (0) from the stage's input.
+    pub(super) fn new(mut source: Fetched, epoch: u64, tier: usize) -> Self {
+        let earlier = if tier > 0 {
+            unwrapped(&mut source)
+        } else {
+            None
+        };
         Self {
+            first_failure: earlier.as_ref().map(|earlier| earlier.first_failure),
             source,
+            tier,
+            earlier,
             epoch,
             message: None,
             failures: 0,
-            first_failure: None,
             alone: false,
             letter: None,
             untold: 0,
@@ -54,16 +68,61 @@ impl<E> Job<E> {
         self.alone || self.letter.is_some()
     }
 
+    /// Attempts that failed and count, on all topics together.
+    pub(super) fn attempts(&self) -> u32 {
+        let earlier = self.earlier.as_ref().map_or(0, |earlier| earlier.attempts);
+        earlier.saturating_add(self.failures)
+    }
+
+    /// Its timestamp on the topic it came from first, in milliseconds since the Unix epoch.
+    pub(super) fn timestamp_ms(&self) -> i64 {
+        let earlier = self.earlier.as_ref();
+        earlier.map_or(self.source.timestamp_ms, |earlier| earlier.timestamp_ms)
+    }
+
+    /// Whether a retry topic gives it back as it is. The client can't take headers off again where a name is not UTF-8.
+    pub(super) fn may_be_postponed(&self) -> bool {
+        let source = &self.source;
+        let raw = source.raw_headers.as_ref();
+        raw.is_none_or(|raw| raw.count() == source.headers.len())
+    }
+
+    /// What is known of it, for a retry topic.
+    pub(super) fn retry(&self, due_ms: i64, now: Timestamp) -> Retry {
+        let (topic, partition, offset) = self.origin();
+        Retry {
+            due_ms,
+            attempts: self.attempts(),
+            first_failure: self.first_failure.unwrap_or(now),
+            topic,
+            partition,
+            offset,
+            timestamp_ms: self.timestamp_ms(),
+        }
+    }
+
+    /// Topic, partition and offset it came from first.
+    fn origin(&self) -> (String, i32, i64) {
+        match &self.earlier {
+            Some(first) => (first.topic.clone(), first.partition, first.offset),
+            None => {
+                let at = &self.source.at;
+                (at.topic.to_string(), at.partition, self.source.offset)
+            }
+        }
+    }
+
     /// The dead letter of this message.
     pub(super) fn dead_letter(&self, stage: &str, code: Reason, now: Timestamp) -> DeadLetter {
+        let (topic, partition, offset) = self.origin();
         DeadLetter {
-            topic: self.source.at.topic.to_string(),
-            partition: self.source.at.partition,
-            offset: self.source.offset,
-            timestamp_ms: self.source.timestamp_ms,
+            topic,
+            partition,
+            offset,
+            timestamp_ms: self.timestamp_ms(),
             stage: stage.to_owned(),
             code,
-            attempts: self.failures.max(1),
+            attempts: self.attempts().max(1),
             first_failure: self.first_failure.unwrap_or(now),
             last_failure: now,
         }
@@ -71,21 +130,49 @@ impl<E> Job<E> {
 
     /// What it leaves behind as a dead letter, together with what must travel along.
     pub(super) fn buried(&mut self, letter: &DeadLetter, extra: Vec<Record>) -> Outputs {
-        let raw_headers = self.source.raw_headers.take();
-        let headers = match raw_headers {
-            Some(_) => Vec::new(),
-            None => std::mem::take(&mut self.source.headers),
-        };
-        let mut first = Output::from(letter.record(Record {
-            topic: letter.topic.clone(),
-            key: self.source.key.clone(),
-            value: self.source.value.clone(),
-            headers,
-        }));
-        first.raw_headers = raw_headers;
+        let first = self.output(|original| letter.record(original));
         let extra = extra.into_iter().map(Output::from);
         std::iter::once(first).chain(extra).collect()
     }
+
+    /// What it leaves behind for a retry topic of the stage.
+    pub(super) fn postponed(&mut self, stage: &str, tier: usize, retry: &Retry) -> Outputs {
+        vec![self.output(|original| retry.record(stage, tier, original))]
+    }
+
+    /// The record itself, with further headers behind its own.
+    fn output(&mut self, add: impl FnOnce(Record) -> Record) -> Output {
+        let source = &mut self.source;
+        let raw_headers = source.raw_headers.take();
+        let headers = match raw_headers {
+            Some(_) => Vec::new(),
+            None => std::mem::take(&mut source.headers),
+        };
+        let mut output = Output::from(add(Record {
+            topic: source.at.topic.to_string(),
+            key: source.key.clone(),
+            value: source.value.clone(),
+            headers,
+        }));
+        output.raw_headers = raw_headers;
+        output
+    }
+}
+
+/// Takes the headers of a retry off a record; `None`, and the record stays as it is, when it has none that can be read.
+fn unwrapped(source: &mut Fetched) -> Option<Retry> {
+    let (told, original) = Retry::read(&source.headers)?;
+    let own = original.len();
+    if let Some(raw) = &source.raw_headers {
+        if raw.count() != source.headers.len() {
+            return None;
+        }
+        let kept = OwnedHeaders::new_with_capacity(own);
+        let kept = raw.iter().take(own).fold(kept, OwnedHeaders::insert);
+        source.raw_headers = Some(kept);
+    }
+    source.headers.truncate(own);
+    Some(told)
 }
 
 /// How a turn of a job ended.

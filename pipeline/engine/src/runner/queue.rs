@@ -142,7 +142,7 @@ mod tests {
             headers: Vec::new(),
             raw_headers: None,
         };
-        Job::new(source, 1)
+        Job::new(source, 1, 0)
     }
 
     fn queue(jobs: Vec<Job<()>>) -> Queue<()> {

@@ -1,8 +1,9 @@
-//! What a verdict means for a message: its outputs go to the ledger, or it runs again, or it becomes a dead letter.
+//! What a verdict means for a message: its outputs go to the ledger, or it runs again, or it waits on a retry topic, or it
+//! becomes a dead letter.
 
 use std::{sync::Arc, time::Duration};
 
-use schemas::Reason;
+use schemas::{Reason, topics};
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{
@@ -16,9 +17,11 @@ use crate::{
     consumer::Batch,
     delivery::Outputs,
     gate::{GateState, GateWatch},
+    halt::Limits,
     ledger::{Ledger, TopicPartition},
     metrics::StageMetrics,
     producer::Output,
+    retry,
     stage::{Outcome, Stage},
 };
 
@@ -29,6 +32,9 @@ pub(super) struct Desk<S: Stage> {
     clock: SharedClock,
     metrics: StageMetrics,
     gate: GateWatch,
+    /// The stage's retry topics, the first tier first.
+    retries: Vec<String>,
+    limits: Limits,
     pub(super) ledger: Ledger<Outputs>,
     queue: Queue<S::In>,
     pub(super) running: JoinSet<Finished<S::In>>,
@@ -43,6 +49,8 @@ impl<S: Stage> Desk<S> {
     ) -> Self {
         Self {
             gate: stage.gate(),
+            retries: topics::retries(stage.name()),
+            limits: Limits::new(config.limits.clone()),
             stage,
             config,
             clock,
@@ -55,6 +63,8 @@ impl<S: Stage> Desk<S> {
 
     /// Partitions begin anew.
     pub(super) fn assigned(&mut self, partitions: Vec<TopicPartition>, epoch: u64) {
+        // What was counted and is read again would count twice.
+        self.limits.begin();
         for at in partitions {
             self.ledger.assign(at, epoch);
         }
@@ -77,9 +87,27 @@ impl<S: Stage> Desk<S> {
                 .track(&source.at, batch.epoch, source.offset, size)
                 && let Some(epoch) = self.ledger.epoch(&source.at)
             {
-                self.queue.push(Job::new(source, epoch));
+                let tier = self.tier(&source.at.topic);
+                self.queue.push(Job::new(source, epoch, tier));
             }
         }
+    }
+
+    /// Which of the stage's retry topics this is; 0 when it is none.
+    fn tier(&self, topic: &str) -> usize {
+        let place = self.retries.iter().position(|retry| retry == topic);
+        place.map_or(0, |place| place + 1)
+    }
+
+    /// Forgets everything that was read: it will be read again.
+    pub(super) fn forget(&mut self) {
+        let all = self.ledger.partitions();
+        self.gone(&all);
+    }
+
+    /// The limit that too many dead letters have passed, once.
+    pub(super) fn passed_limit(&mut self) -> Option<String> {
+        self.limits.passed()
     }
 
     /// When a message waits only for time to pass, until when.
@@ -140,10 +168,12 @@ impl<S: Stage> Desk<S> {
         match verdict {
             Verdict::Outcome(Outcome::Forward(records)) => {
                 self.metrics.forwarded();
+                self.limits.ended(None);
                 self.complete(&job, records.into_iter().map(Output::from).collect());
             }
             Verdict::Outcome(Outcome::Skip(reason)) => {
                 self.metrics.skipped(reason);
+                self.limits.ended(None);
                 self.complete(&job, Vec::new());
             }
             Verdict::Outcome(Outcome::Retry { reason, after }) => self.fail(job, reason, after),
@@ -171,6 +201,7 @@ impl<S: Stage> Desk<S> {
             Verdict::Buried(extra) => {
                 if let Some(letter) = job.letter.take() {
                     self.metrics.dead_letter(letter.code);
+                    self.limits.ended(Some(letter.code));
                     let outputs = job.buried(&letter, extra);
                     self.complete(&job, outputs);
                 }
@@ -185,17 +216,37 @@ impl<S: Stage> Desk<S> {
 
     /// An attempt failed and may be repeated. What fails while the gate is not open does not count.
     fn fail(&mut self, mut job: Job<S::In>, reason: Reason, after: Option<Duration>) {
-        if self.gate.state() == GateState::Open {
+        let open = self.gate.state() == GateState::Open;
+        if open {
             self.count(&mut job);
         }
         job.first_failure.get_or_insert_with(|| self.clock.now());
-        if job.failures >= self.config.retry.attempts {
-            self.reject(job, reason);
-        } else {
-            self.metrics.retried(reason);
-            let wait = self.config.retry.delay(job.failures, after);
-            self.queue.again_at(job, Instant::now() + wait);
+        let config = &self.config;
+        let spent = job.failures >= config.retry.attempts;
+        // Whoever asks to be left alone for longer than any wait in process is not asked again in between.
+        let long = open && after > Some(Duration::from_millis(config.retry.max_ms));
+        let next = (spent || long) && job.may_be_postponed();
+        let next = next.then(|| retry::next_tier(&config.retry_topics_ms, job.tier, after));
+        match next.flatten() {
+            Some((tier, wait)) => self.postpone(job, reason, tier, wait),
+            None if spent => self.reject(job, reason),
+            None => {
+                self.metrics.retried(reason);
+                let wait = self.config.retry.delay(job.failures, after);
+                self.queue.again_at(job, Instant::now() + wait);
+            }
         }
+    }
+
+    /// A message goes to a retry topic, and its partition goes on.
+    fn postpone(&mut self, mut job: Job<S::In>, reason: Reason, tier: usize, wait: Duration) {
+        self.metrics.retried(reason);
+        self.metrics.postponed(tier);
+        let now = self.clock.now();
+        let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+        let retry = job.retry(now.as_millisecond().saturating_add(wait_ms), now);
+        let outputs = job.postponed(self.stage.name(), tier, &retry);
+        self.complete(&job, outputs);
     }
 
     /// A batch of several failed and any of them may be at fault: each runs alone from now on, and attempts count there.
@@ -221,6 +272,7 @@ impl<S: Stage> Desk<S> {
             self.queue.again(job);
         } else {
             self.metrics.dead_letter(code);
+            self.limits.ended(Some(code));
             let outputs = job.buried(&letter, Vec::new());
             self.complete(&job, outputs);
         }

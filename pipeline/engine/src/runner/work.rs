@@ -104,7 +104,7 @@ pub(super) async fn bury<S: Stage>(
 
 /// The message of a job, decoded at its first attempt.
 fn decode<E: schemas::Event>(job: &mut Job<E>) -> Result<Message<E>, Reason> {
-    let attempt = job.failures.saturating_add(1);
+    let attempt = job.attempts().saturating_add(1);
     if let Some(mut message) = job.message.take() {
         message.meta.attempt = attempt;
         return Ok(message);
@@ -118,7 +118,7 @@ fn decode<E: schemas::Event>(job: &mut Job<E>) -> Result<Message<E>, Reason> {
             topic: Arc::clone(&source.at.topic),
             partition: source.at.partition,
             offset: source.offset,
-            timestamp: Timestamp::from_millisecond(source.timestamp_ms).unwrap_or_default(),
+            timestamp: Timestamp::from_millisecond(job.timestamp_ms()).unwrap_or_default(),
             event_id: envelope::text(&source.headers, "ce_id")
                 .unwrap_or_default()
                 .into(),
