@@ -216,6 +216,7 @@ mod tests {
         let mut limits = Limits::new(LimitsConfig::default());
         let rare = passed_after(&mut limits, 100_000, |n| n % 100 == 0);
         assert_eq!(rare, None);
+        limits.begin();
         let (n, _) = passed_after(&mut limits, 1_000, |_| true).unwrap();
         assert_eq!(n, 100);
         let (n, _) = passed_after(&mut limits, 1_000, |n| n % 2 == 0).unwrap();

@@ -132,12 +132,6 @@ impl<O> Ledger<O> {
         true
     }
 
-    /// Every partition that is assigned.
-    #[must_use]
-    pub fn partitions(&self) -> Vec<TopicPartition> {
-        self.partitions.keys().cloned().collect()
-    }
-
     /// The assignment under which messages of this partition are tracked now.
     #[must_use]
     pub fn epoch(&self, at: &TopicPartition) -> Option<u64> {

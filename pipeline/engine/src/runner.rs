@@ -14,7 +14,7 @@ use crate::{
     clock::SharedClock,
     consumer::{Consumer, ConsumerError, Control, Membership, Source},
     delivery::{Delivery, Guarantee},
-    halt::LimitsConfig,
+    halt::{Change, Forgetful, Guard, Halt, LimitsConfig},
     kafka::Kafka,
     lifecycle::{ReadyPart, Shutdown},
     metrics::{EngineMetrics, StageMetrics},
@@ -247,14 +247,19 @@ impl<S: Stage> Runner<S> {
         };
         let meter = self.kafka.meter().cloned();
         let metrics = self.metrics.clone();
+        let halts = self.kafka.halts().cloned();
+        let desk_clock = SharedClock::clone(&self.clock);
         let mut running = Running {
             gate: self.stage.gate(),
-            desk: Desk::new(self.stage, self.config.clone(), self.clock, metrics.clone()),
+            guard: Guard::new(name, halts.unwrap_or_else(Forgetful::shared)),
+            desk: Desk::new(self.stage, self.config.clone(), desk_clock, metrics.clone()),
             commits: Commits::new(delivery, group, consumer.tenure(), meter, metrics),
             config: self.config,
             metrics: self.metrics,
             consumer,
+            clock: self.clock,
             ready: self.ready,
+            assigned: false,
             stop_by: None,
             rewind: Rewind::No,
         };
@@ -294,7 +299,11 @@ struct Running<S: Stage> {
     desk: Desk<S>,
     commits: Commits,
     gate: crate::gate::GateWatch,
+    guard: Guard,
+    clock: SharedClock,
     ready: ReadyPart,
+    /// The group has assigned partitions.
+    assigned: bool,
     /// Shutdown has begun: when to give up waiting.
     stop_by: Option<Instant>,
     rewind: Rewind,
@@ -303,7 +312,8 @@ struct Running<S: Stage> {
 impl<S: Stage> Running<S> {
     async fn go(&mut self, shutdown: &Shutdown) -> Result<(), RunnerError> {
         loop {
-            if self.stop_by.is_none() {
+            let going = self.guard.going();
+            if self.stop_by.is_none() && going {
                 self.desk.dispatch();
             }
             self.commit();
@@ -312,8 +322,8 @@ impl<S: Stage> Running<S> {
                 return Ok(());
             }
             let stopping = self.stop_by.is_some();
-            let take = !stopping && self.has_room();
-            self.consumer.hold(stopping || self.desk.hold());
+            let take = !stopping && going && self.has_room();
+            self.consumer.hold(stopping || !going || self.desk.hold());
             let wake = self.wake();
             tokio::select! {
                 biased;
@@ -323,6 +333,7 @@ impl<S: Stage> Running<S> {
                     while let Some(finished) = self.desk.running.try_join_next() {
                         self.desk.finished(finished?);
                     }
+                    self.heed_limits();
                 }
                 ended = self.commits.ended() => {
                     if let Some(at) = self.commits.end(ended?, &self.config)? {
@@ -330,6 +341,7 @@ impl<S: Stage> Running<S> {
                         self.rewind = Rewind::At(at);
                     }
                 }
+                change = self.guard.changed() => self.changed(change),
                 () = shutdown.wait(), if !stopping => {
                     self.stop_by = Some(Instant::now() + self.config.drain());
                     self.commits.hurry = true;
@@ -366,6 +378,56 @@ impl<S: Stage> Running<S> {
         self.desk.gone(&all);
     }
 
+    /// Stands still when too many messages became dead letters.
+    fn heed_limits(&mut self) {
+        let Some(reason) = self.desk.passed_limit() else {
+            return;
+        };
+        let at = self.clock.now();
+        let halt = Halt { reason, at };
+        self.guard.halt(halt.clone());
+        self.stand_still(&halt);
+    }
+
+    /// Stands still for a halt: nothing is taken, worked on or committed. What was not committed is as if never done; it is
+    /// read again, and waits there.
+    fn stand_still(&mut self, halt: &Halt) {
+        let stage = self.desk.stage();
+        tracing::error!(
+            stage,
+            reason = halt.reason,
+            since = %halt.at,
+            "the stage stands still, because too much of its input failed; mend it, then run `trustcard dlq release {stage}`"
+        );
+        self.metrics.halted(&halt.reason);
+        let why = format!("halted since {}: {}", halt.at, halt.reason);
+        self.ready.not_ready(&why);
+        self.forget();
+        if self.rewind != Rewind::UnderWay {
+            self.rewind = Rewind::At(Instant::now());
+        }
+    }
+
+    fn changed(&mut self, change: Change) {
+        match change {
+            Change::Cleared => {}
+            Change::Halted(halt) => return self.stand_still(&halt),
+            Change::Released(halt) => {
+                let stage = self.desk.stage();
+                tracing::info!(stage, reason = halt.reason, "released; the stage goes on");
+                self.metrics.released(&halt.reason);
+            }
+        }
+        self.be_ready();
+    }
+
+    /// Says that the stage works, if it does.
+    fn be_ready(&self) {
+        if self.assigned && self.guard.going() {
+            self.ready.ready();
+        }
+    }
+
     fn control(&mut self, control: Option<Control>) -> Result<(), RunnerError> {
         match control {
             Some(Control::Assigned { partitions, epoch }) => {
@@ -376,7 +438,8 @@ impl<S: Stage> Running<S> {
                     "partitions assigned"
                 );
                 self.desk.assigned(partitions, epoch);
-                self.ready.ready();
+                self.assigned = true;
+                self.be_ready();
             }
             Some(Control::Rewound { partitions, epoch }) => {
                 self.forget();

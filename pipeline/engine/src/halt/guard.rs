@@ -46,6 +46,7 @@ pub(crate) struct Guard {
     standing: Standing,
     /// Halted here, and the store has not been told.
     untold: bool,
+    /// The next question, or the wait before it.
     asking: Option<Pin<Box<dyn Future<Output = Answer> + Send>>>,
     next: Instant,
     /// That the store does not answer was logged.
@@ -83,19 +84,18 @@ impl Guard {
         self.standing = Standing::Halted(halt);
         self.untold = true;
         self.next = Instant::now();
+        // An answer to what was asked before would know nothing of this.
+        self.asking = None;
     }
 
     /// Waits until the stage must do otherwise than before. Nothing is lost when this is dropped half-way.
     pub(crate) async fn changed(&mut self) -> Change {
         loop {
-            let answer = match &mut self.asking {
-                Some(asking) => asking.await,
-                None => {
-                    sleep_until(self.next).await;
-                    self.asking = Some(self.ask());
-                    continue;
-                }
+            let asking = match self.asking.take() {
+                Some(asking) => asking,
+                None => self.ask(),
             };
+            let answer = self.asking.insert(asking).await;
             self.asking = None;
             self.next = Instant::now() + ASK_AGAIN;
             if let Some(change) = self.take(answer) {
@@ -104,15 +104,17 @@ impl Guard {
         }
     }
 
+    /// Waits until it is time, then asks or tells.
     fn ask(&self) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
-        let (store, stage) = (Arc::clone(&self.store), self.stage);
-        match &self.standing {
-            Standing::Halted(halt) if self.untold => {
-                let halt = halt.clone();
-                Box::pin(async move { Answer::Told(store.halt(stage, &halt).await) })
+        let (store, stage, next) = (Arc::clone(&self.store), self.stage, self.next);
+        let told = self.halted().filter(|_| self.untold).cloned();
+        Box::pin(async move {
+            sleep_until(next).await;
+            match told {
+                Some(halt) => Answer::Told(store.halt(stage, &halt).await),
+                None => Answer::Known(store.halted(stage).await),
             }
-            _ => Box::pin(async move { Answer::Known(store.halted(stage).await) }),
-        }
+        })
     }
 
     fn take(&mut self, answer: Answer) -> Option<Change> {
@@ -120,11 +122,6 @@ impl Guard {
             Answer::Told(Ok(())) => {
                 self.untold = false;
                 self.complained = false;
-                return None;
-            }
-            // Asked before the halt that the store has yet to hear of.
-            Answer::Known(_) if self.untold => {
-                self.next = Instant::now();
                 return None;
             }
             Answer::Told(Err(detail)) | Answer::Known(Err(detail)) => {
@@ -267,8 +264,9 @@ mod tests {
     async fn an_own_halt_outlives_a_store_that_is_away_and_one_that_knew_nothing_of_it() {
         let (store, mut guard) = guard(Some(None));
         assert_eq!(change(&mut guard).await, Some(Change::Cleared));
-        // A question is under way, whose answer knows nothing of the halt.
-        guard.asking = Some(guard.ask());
+        // A question is under way, whose answer will know nothing of the halt.
+        let stale: Option<Halt> = None;
+        guard.asking = Some(Box::pin(async { Answer::Known(Ok(stale)) }));
         guard.halt(halt("own"));
         store.set(None);
         assert_eq!(change(&mut guard).await, None);

@@ -93,16 +93,15 @@ impl<S: Stage> Desk<S> {
         }
     }
 
+    /// The stage's name.
+    pub(super) fn stage(&self) -> &'static str {
+        self.stage.name()
+    }
+
     /// Which of the stage's retry topics this is; 0 when it is none.
     fn tier(&self, topic: &str) -> usize {
         let place = self.retries.iter().position(|retry| retry == topic);
         place.map_or(0, |place| place + 1)
-    }
-
-    /// Forgets everything that was read: it will be read again.
-    pub(super) fn forget(&mut self) {
-        let all = self.ledger.partitions();
-        self.gone(&all);
     }
 
     /// The limit that too many dead letters have passed, once.

@@ -4,10 +4,13 @@
 mod archive;
 mod embedded;
 mod failures;
+mod ground;
+mod halts;
 mod lifecycle;
 mod outcomes;
 mod poison;
 mod publishing;
 mod real;
+mod retries;
 mod support;
 mod topics;

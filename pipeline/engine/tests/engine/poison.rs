@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use rdkafka::{
     ClientConfig,
-    message::{Header as RawHeader, Headers, Message as _, OwnedHeaders, OwnedMessage},
+    message::{Header as RawHeader, Message as _, OwnedHeaders, OwnedMessage},
     producer::{BaseProducer, BaseRecord, Producer},
 };
-use schemas::{Header, Reason, Record, dead_letter::DeadLetter, topics};
+use schemas::{Reason, Record, dead_letter::DeadLetter, topics};
 use trustcard_engine::{Clock, Outcome, SystemClock};
 
+use crate::ground::{bytewise, letter};
 use crate::support::{
     IN, Log, Note, OUT, PATIENCE, Rig, STAGE, TestStage, config, forward, note, notes, to,
 };
@@ -64,34 +65,6 @@ fn poison() -> Vec<Record> {
             .value;
         }),
     ]
-}
-
-/// Everything a producer chose: key, value, headers with null values told from empty ones.
-type Bytewise = (
-    Option<Vec<u8>>,
-    Option<Vec<u8>>,
-    Vec<(String, Option<Vec<u8>>)>,
-);
-
-fn bytewise(message: &OwnedMessage, without_last: usize) -> Bytewise {
-    let mut headers: Vec<_> = message.headers().map_or_else(Vec::new, |headers| {
-        let all = headers.iter();
-        all.map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec)))
-            .collect()
-    });
-    headers.truncate(headers.len() - without_last);
-    let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
-    (owned(message.key()), owned(message.payload()), headers)
-}
-
-fn letter(message: &OwnedMessage) -> DeadLetter {
-    let headers: Vec<Header> = message
-        .headers()
-        .unwrap()
-        .iter()
-        .map(|h| Header::new(h.key, h.value.unwrap_or_default()))
-        .collect();
-    DeadLetter::read(&headers).unwrap().0
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

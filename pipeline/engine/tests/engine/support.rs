@@ -171,11 +171,12 @@ impl Stage for TestStage {
     }
 }
 
-/// Quick retries, so that tests don't wait. At least once, because librdkafka's mock cluster shows readers what was not
-/// committed.
+/// Quick retries and no retry topics, so that tests don't wait. At least once, because librdkafka's mock cluster shows readers
+/// what was not committed.
 pub fn config() -> RunnerConfig {
     let mut config = RunnerConfig {
         delivery: Guarantee::AtLeastOnce,
+        retry_topics_ms: Vec::new(),
         ..RunnerConfig::default()
     };
     config.retry.initial_ms = 1;
