@@ -6,7 +6,6 @@
 use std::{sync::Arc, time::Duration};
 
 use schemas::topics;
-use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
@@ -14,114 +13,24 @@ use crate::{
     clock::SharedClock,
     consumer::{Consumer, ConsumerError, Control, Membership, Source},
     delivery::{Delivery, Guarantee},
-    halt::{Change, Forgetful, Guard, Halt, LimitsConfig},
+    halt::{Change, Forgetful, Guard, Halt},
     kafka::Kafka,
     lifecycle::{ReadyPart, Shutdown},
     metrics::{EngineMetrics, StageMetrics},
-    retry::{self, RetryConfig},
     stage::Stage,
     transactional::{TransactionError, Transactional},
 };
 
 mod commit;
+mod config;
 mod job;
 mod queue;
 mod settle;
 mod work;
 
 use commit::Commits;
+pub use config::RunnerConfig;
 use settle::Desk;
-
-/// How a stage is run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RunnerConfig {
-    /// How often a reader meets an output.
-    pub delivery: Guarantee,
-    /// Most messages a batch holds.
-    pub batch_size: usize,
-    /// Batches that may be worked on at once.
-    pub concurrency: usize,
-    /// Shortest time between two commits, milliseconds. A message that comes after a pause is committed at once.
-    pub commit_interval_ms: u64,
-    /// Settled messages that make a commit due before the interval is over.
-    pub commit_max_records: usize,
-    /// Records read and not committed beyond which no more are taken.
-    pub max_in_flight_records: usize,
-    /// Bytes of those records and their outputs beyond which no more are taken.
-    pub max_in_flight_bytes: usize,
-    /// The longest a transaction may take, milliseconds: the broker aborts it then and fences its producer. What a crash left
-    /// open blocks readers for that long.
-    pub transaction_timeout_ms: u64,
-    /// In-process retries.
-    pub retry: RetryConfig,
-    /// Delays of the retry topics, milliseconds, each longer than the one before: the first is that of tier 1, and there are
-    /// at most [`topics::RETRY_TIERS`]. Empty: a message that used up its in-process attempts becomes a dead letter at once.
-    pub retry_topics_ms: Vec<u64>,
-    /// How many dead letters stop the stage.
-    pub limits: LimitsConfig,
-    /// How long shutdown waits for batches under way, and a revoked partition for its last commit, milliseconds.
-    pub drain_ms: u64,
-    /// Largest output, bytes of key, value and headers; a larger one rejects its message. Dead-letter
-    /// topics must take 64 KiB more than any input.
-    pub output_limit_bytes: usize,
-}
-
-impl Default for RunnerConfig {
-    fn default() -> Self {
-        Self {
-            delivery: Guarantee::default(),
-            batch_size: 16,
-            concurrency: 8,
-            commit_interval_ms: 100,
-            commit_max_records: 2_000,
-            max_in_flight_records: 5_000,
-            max_in_flight_bytes: 16 * 1024 * 1024,
-            transaction_timeout_ms: 10_000,
-            retry: RetryConfig::default(),
-            retry_topics_ms: vec![30_000, 300_000, 3_600_000],
-            limits: LimitsConfig::default(),
-            drain_ms: 5_000,
-            output_limit_bytes: 1_000_000,
-        }
-    }
-}
-
-impl RunnerConfig {
-    /// What is wrong with it, if anything.
-    #[must_use]
-    pub fn problem(&self) -> Option<&'static str> {
-        let positive = [
-            (self.batch_size, "batch_size must be at least 1"),
-            (self.concurrency, "concurrency must be at least 1"),
-            (
-                self.commit_max_records,
-                "commit_max_records must be at least 1",
-            ),
-            (
-                self.max_in_flight_records,
-                "max_in_flight_records must be at least 1",
-            ),
-            (
-                self.max_in_flight_bytes,
-                "max_in_flight_bytes must be at least 1",
-            ),
-            (
-                self.output_limit_bytes,
-                "output_limit_bytes must be at least 1",
-            ),
-        ];
-        let zero = positive.iter().find(|(value, _)| *value == 0);
-        zero.map(|(_, problem)| *problem)
-            .or_else(|| self.retry.problem())
-            .or_else(|| retry::tiers_problem(&self.retry_topics_ms))
-            .or_else(|| self.limits.problem())
-    }
-
-    fn drain(&self) -> Duration {
-        Duration::from_millis(self.drain_ms)
-    }
-}
 
 /// The runner can't go on. What was not committed will be redone by whoever gets the partitions.
 #[derive(Debug, thiserror::Error)]
