@@ -56,11 +56,11 @@ impl DeadLetter {
     pub fn record(&self, original: Record) -> Record {
         let mut headers = original.headers;
         headers.extend([
-            Header::new(TOPIC, self.topic.as_str()),
+            Header::new(TOPIC, self.topic.clone()),
             Header::new(PARTITION, self.partition.to_string()),
             Header::new(OFFSET, self.offset.to_string()),
             Header::new(TIMESTAMP, self.timestamp_ms.to_string()),
-            Header::new(STAGE, self.stage.as_str()),
+            Header::new(STAGE, self.stage.clone()),
             Header::new(CODE, self.code.code()),
             Header::new(ATTEMPTS, self.attempts.to_string()),
             Header::new(FIRST_FAILURE, self.first_failure.to_string()),

@@ -1,6 +1,8 @@
 //! CloudEvents 1.0 in Kafka binary mode: attributes are headers (`ce_id`, `ce_type`, ...), the value is the data as plain JSON.
 //! `traceparent` is added by the engine at the moment of producing.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
@@ -11,23 +13,46 @@ use crate::Reason;
 /// Content type of every value.
 pub const CONTENT_TYPE: &str = "application/json";
 
-/// One header of a record; values are bytes, as Kafka has them.
+/// One header of a record; values are bytes, as Kafka has them. A record has eight or more, so neither a name we know nor a
+/// constant value is ever copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     /// The name, ASCII.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// The value, byte for byte.
-    pub value: Vec<u8>,
+    pub value: Bytes,
 }
 
 impl Header {
     /// A header.
     #[must_use]
-    pub fn new(name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
+    pub fn new(name: impl Into<Cow<'static, str>>, value: impl Into<Bytes>) -> Self {
         Self {
             name: name.into(),
             value: value.into(),
         }
+    }
+}
+
+/// Names that nearly every record carries.
+const COMMON: [&str; 9] = [
+    "ce_specversion",
+    "ce_id",
+    "ce_type",
+    "ce_source",
+    "ce_time",
+    "ce_subject",
+    "ce_dataschema",
+    "content-type",
+    "traceparent",
+];
+
+/// A header's name as read from a record, without a copy where it is a common one.
+#[must_use]
+pub fn header_name(name: &str) -> Cow<'static, str> {
+    match COMMON.iter().find(|common| **common == name) {
+        Some(common) => Cow::Borrowed(*common),
+        None => Cow::Owned(name.to_owned()),
     }
 }
 
@@ -91,21 +116,21 @@ pub fn data_schema<E: Event>() -> String {
 /// # Errors
 /// When the event can't be written as JSON (a map with non-string keys; no event here has one).
 pub fn encode<E: Event>(topic: impl Into<String>, event: &E) -> Result<Record, serde_json::Error> {
-    let key = event.key();
+    let key = Bytes::from(event.key());
     let headers = vec![
         Header::new("ce_specversion", "1.0"),
         Header::new("ce_id", event.id().to_string()),
         Header::new("ce_type", E::TYPE),
         Header::new("ce_source", E::SOURCE),
         Header::new("ce_time", event.time().to_string()),
-        Header::new("ce_subject", key.as_str()),
+        Header::new("ce_subject", key.clone()),
         Header::new("ce_dataschema", data_schema::<E>()),
         Header::new("content-type", CONTENT_TYPE),
     ];
     let value = Bytes::from(serde_json::to_vec(event)?);
     Ok(Record {
         topic: topic.into(),
-        key: Some(Bytes::from(key)),
+        key: Some(key),
         value: Some(value),
         headers,
     })

@@ -54,7 +54,7 @@ impl Retry {
             Header::new(DUE, self.due_ms.to_string()),
             Header::new(ATTEMPTS, self.attempts.to_string()),
             Header::new(FIRST_FAILURE, self.first_failure.to_string()),
-            Header::new(TOPIC, self.topic.as_str()),
+            Header::new(TOPIC, self.topic.clone()),
             Header::new(PARTITION, self.partition.to_string()),
             Header::new(OFFSET, self.offset.to_string()),
             Header::new(TIMESTAMP, self.timestamp_ms.to_string()),

@@ -81,7 +81,7 @@ impl Output {
         own.iter().fold(start, |headers, header| {
             headers.insert(Header {
                 key: &header.name,
-                value: Some(&header.value),
+                value: Some(&*header.value),
             })
         })
     }

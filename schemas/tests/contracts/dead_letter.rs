@@ -45,7 +45,7 @@ fn key_value_and_headers_stay_as_they_were_and_nine_headers_follow() {
     assert_eq!(record.headers[..4], original.headers);
     let told: Vec<(&str, &str)> = record.headers[4..]
         .iter()
-        .map(|h| (h.name.as_str(), std::str::from_utf8(&h.value).unwrap()))
+        .map(|h| (&*h.name, std::str::from_utf8(&h.value).unwrap()))
         .collect();
     assert_eq!(
         told,
@@ -121,7 +121,7 @@ fn without_any_one_header_or_with_a_malformed_one_it_is_no_dead_letter() {
         missing.remove(place);
         assert_eq!(DeadLetter::read(&missing), None, "without {name}");
         let mut garbled = whole.clone();
-        garbled[place].value = vec![0xff];
+        garbled[place].value = vec![0xff].into();
         assert_eq!(DeadLetter::read(&garbled), None, "garbled {name}");
     }
     for (name, value) in [
@@ -172,6 +172,6 @@ fn a_record_that_is_sent_back_counts_it_once_and_keeps_its_own_headers() {
         let (_, own) = DeadLetter::read(&letter.headers).unwrap();
         assert_eq!(replays(own), times);
     }
-    headers[4].value = b"many".to_vec();
+    headers[4].value = "many".into();
     assert_eq!(replays(&headers), 0);
 }

@@ -15,7 +15,7 @@ fn headers(event_type: &str) -> Vec<Header> {
     vec![
         Header::new("ce_specversion", "1.0"),
         Header::new("ce_id", "6879ce0d-7ada-5b1e-91a6-73d106d87102"),
-        Header::new("ce_type", event_type),
+        Header::new("ce_type", event_type.to_owned()),
     ]
 }
 
@@ -48,7 +48,7 @@ fn each_missing_or_unusable_header_is_named() {
         );
         let mut garbled = headers(TYPE);
         for header in garbled.iter_mut().filter(|h| h.name == name) {
-            header.value = vec![0xff, 0xfe];
+            header.value = vec![0xff, 0xfe].into();
         }
         assert_eq!(
             error(&garbled, Some(&good())),
@@ -56,7 +56,7 @@ fn each_missing_or_unusable_header_is_named() {
         );
     }
     let mut later = headers(TYPE);
-    later[0].value = b"2.0".to_vec();
+    later[0].value = "2.0".into();
     let found = error(&later, Some(&good()));
     assert_eq!(found, DecodeError::MissingHeader("ce_specversion"));
     assert_eq!(found.reason(), Reason::MissingHeader);

@@ -38,9 +38,9 @@ fn id_and_time_follow_the_run_and_other_headers_stay() {
         let (before, after, event) = changed::<E>(name);
         assert_eq!(before.headers.len(), after.headers.len());
         for (old, new) in before.headers.iter().zip(&after.headers) {
-            let expected = match old.name.as_str() {
-                "ce_id" => event.id().to_string().into_bytes(),
-                "ce_time" => event.time().to_string().into_bytes(),
+            let expected = match &*old.name {
+                "ce_id" => event.id().to_string().into(),
+                "ce_time" => event.time().to_string().into(),
                 _ => old.value.clone(),
             };
             assert_eq!((&new.name, &new.value), (&old.name, &expected));

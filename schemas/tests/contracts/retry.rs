@@ -44,7 +44,7 @@ fn key_value_and_headers_stay_as_they_were_and_seven_headers_follow() {
     assert_eq!(record.headers[..3], original.headers);
     let told: Vec<(&str, &str)> = record.headers[3..]
         .iter()
-        .map(|h| (h.name.as_str(), std::str::from_utf8(&h.value).unwrap()))
+        .map(|h| (&*h.name, std::str::from_utf8(&h.value).unwrap()))
         .collect();
     assert_eq!(
         told,
@@ -73,7 +73,7 @@ fn without_any_one_header_or_with_a_malformed_one_it_is_no_retry() {
         missing.remove(place);
         assert_eq!(Retry::read(&missing), None, "without {name}");
         let mut garbled = whole.clone();
-        garbled[place].value = vec![0xff];
+        garbled[place].value = vec![0xff].into();
         assert_eq!(Retry::read(&garbled), None, "garbled {name}");
     }
     assert_eq!(Retry::read(&strange().headers), None);

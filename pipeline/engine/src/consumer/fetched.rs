@@ -2,9 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use rdkafka::message::{BorrowedMessage, Headers, Message as _, OwnedHeaders};
-use schemas::Header;
+use schemas::{Header, envelope};
 
 use crate::ledger::TopicPartition;
 
@@ -54,20 +54,30 @@ pub(crate) fn headers(message: &BorrowedMessage<'_>) -> (Vec<Header>, bool) {
     message.headers().map_or((Vec::new(), true), readable)
 }
 
-/// [`headers`] of the client's own list.
+/// [`headers`] of the client's own list. All values lie in one piece of memory: records are many and their headers small.
 pub(crate) fn readable(native: &impl Headers) -> (Vec<Header>, bool) {
+    let count = native.count();
     let mut exact = true;
-    let mut headers = Vec::with_capacity(native.count());
-    for index in 0..native.count() {
+    let mut names = Vec::with_capacity(count);
+    let mut values = BytesMut::new();
+    for index in 0..count {
         // The client panics on a name that is not UTF-8, and offers no other way to read it.
         let header = catch_unwind(AssertUnwindSafe(|| native.try_get(index)));
         match header {
             Ok(Some(header)) => {
                 exact &= header.value.is_some();
-                headers.push(Header::new(header.key, header.value.unwrap_or_default()));
+                values.extend_from_slice(header.value.unwrap_or_default());
+                names.push((envelope::header_name(header.key), values.len()));
             }
             _ => exact = false,
         }
     }
-    (headers, exact)
+    let mut start = 0;
+    let values = values.freeze();
+    let headers = names.into_iter().map(|(name, end)| {
+        let value = values.slice(start..end);
+        start = end;
+        Header { name, value }
+    });
+    (headers.collect(), exact)
 }

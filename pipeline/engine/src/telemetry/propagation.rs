@@ -19,7 +19,7 @@ impl Extractor for Headers<'_> {
     }
 
     fn keys(&self) -> Vec<&str> {
-        self.0.iter().map(|header| header.name.as_str()).collect()
+        self.0.iter().map(|header| &*header.name).collect()
     }
 }
 

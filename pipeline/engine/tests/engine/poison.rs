@@ -34,7 +34,7 @@ fn poison() -> Vec<Record> {
     let header = |name: &'static str, value: &'static str| {
         move |record: &mut Record| {
             let found = record.headers.iter_mut().find(|h| h.name == name);
-            found.unwrap().value = value.as_bytes().to_vec();
+            found.unwrap().value = value.into();
         }
     };
     vec![
@@ -141,7 +141,7 @@ async fn every_header_of_a_dead_letter_says_its_own_thing_and_null_header_values
         for header in &headers {
             raw = raw.insert(RawHeader {
                 key: &header.name,
-                value: Some(&header.value),
+                value: Some(&*header.value),
             });
         }
         let none: RawHeader<'_, &[u8]> = RawHeader {

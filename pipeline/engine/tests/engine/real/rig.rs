@@ -232,7 +232,7 @@ fn record(message: &rdkafka::message::BorrowedMessage<'_>) -> Record {
     let headers = message.headers().map_or_else(Vec::new, |headers| {
         let headers = headers.iter();
         headers
-            .map(|h| schemas::Header::new(h.key, h.value.unwrap_or_default()))
+            .map(|h| schemas::Header::new(h.key.to_owned(), h.value.unwrap_or_default().to_vec()))
             .collect()
     });
     Record {
