@@ -35,7 +35,7 @@ fn row(record: Record) -> Option<KeptDeadLetter> {
         headers: record
             .headers
             .into_iter()
-            .map(|header| (header.name, header.value))
+            .map(|header| (header.name.into_owned(), header.value.into()))
             .collect(),
     })
 }
