@@ -225,7 +225,12 @@ impl Api {
                         .headers()
                         .unwrap()
                         .iter()
-                        .map(|header| Header::new(header.key, header.value.unwrap_or_default()))
+                        .map(|header| {
+                            Header::new(
+                                header.key.to_owned(),
+                                header.value.unwrap_or_default().to_vec(),
+                            )
+                        })
                         .collect();
                     let submission: Submission =
                         schemas::decode(&headers, message.payload()).unwrap();

@@ -63,7 +63,7 @@ pub fn bytewise(message: &OwnedMessage, without_last: usize) -> Bytewise {
 pub fn headers(message: &OwnedMessage) -> Vec<Header> {
     let headers = message.headers().into_iter().flat_map(Headers::iter);
     headers
-        .map(|h| Header::new(h.key, h.value.unwrap_or_default()))
+        .map(|h| Header::new(h.key.to_owned(), h.value.unwrap_or_default().to_vec()))
         .collect()
 }
 

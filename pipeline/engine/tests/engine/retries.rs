@@ -22,7 +22,7 @@ fn strange_headers(id: u32) -> OwnedHeaders {
     let headers = all.iter().fold(OwnedHeaders::new(), |headers, header| {
         headers.insert(RawHeader {
             key: &header.name,
-            value: Some(&header.value),
+            value: Some(&*header.value),
         })
     });
     let none: RawHeader<'_, &[u8]> = RawHeader {
