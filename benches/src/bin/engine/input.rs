@@ -44,7 +44,7 @@ pub fn fill(broker: &Broker, records: u64) -> Result<u64> {
         let headers = headers.fold(OwnedHeaders::new_with_capacity(9), |headers, header| {
             headers.insert(Header {
                 key: &header.name,
-                value: Some(&header.value),
+                value: Some(&*header.value),
             })
         });
         let headers = headers.insert(Header {
