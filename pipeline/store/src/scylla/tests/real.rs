@@ -8,6 +8,7 @@ use crate::{
     contract::{Shared, contract_tests},
 };
 
+mod cells;
 mod faults;
 mod keyspace;
 mod listing;
