@@ -139,12 +139,14 @@ impl Client {
         if let Ok(permit) = self.in_flight.try_acquire() {
             return Ok(permit);
         }
-        let full =
-            || StoreError::Unavailable("too many statements wait for the database".to_owned());
-        let _place = self.waiting.try_acquire().map_err(|_| full())?;
+        let _place = self.waiting.try_acquire().map_err(|_| {
+            StoreError::Unavailable("too many statements wait for the database".to_owned())
+        })?;
         match timeout(self.patience, self.in_flight.acquire()).await {
             Ok(Ok(permit)) => Ok(permit),
-            _ => Err(full()),
+            _ => Err(StoreError::Unavailable(
+                "a statement had no turn in time: the database is slow".to_owned(),
+            )),
         }
     }
 

@@ -240,16 +240,11 @@ impl ScyllaStore {
         };
         let shards = i32::try_from(SHARDS).unwrap_or(1);
         let read: Vec<Vec<Row>> = all((0..shards).map(one).collect()).await?;
-        // Beyond the last row of a shard that was cut short others may lie between.
-        let known_to = read
-            .iter()
-            .filter(|rows| rows.len() >= limit)
-            .filter_map(|rows| rows.last().map(|row| (row.0, row.1)))
-            .max();
+        // The first of all are among the first of each.
+        let cut = read.iter().any(|rows| rows.len() >= limit);
         let mut rows: Vec<Row> = read.concat();
         rows.sort_by_key(|row| std::cmp::Reverse((row.0, row.1)));
-        rows.retain(|row| known_to.is_none_or(|known| (row.0, row.1) >= known));
-        let whole = rows.len();
+        let more = cut || rows.len() > limit;
         rows.truncate(limit);
         let entries = rows
             .iter()
@@ -258,7 +253,7 @@ impl ScyllaStore {
                 analysis_id: row.1,
             })
             .collect();
-        Ok((entries, known_to.is_some() || whole > limit))
+        Ok((entries, more))
     }
 
     /// The analyses of entries, in their order, where the entry is theirs and the status the one asked for.

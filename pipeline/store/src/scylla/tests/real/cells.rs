@@ -57,7 +57,10 @@ async fn a_deletion_leaves_its_mark_and_nothing_of_the_analysis() {
     finish(&store, &failed("a", submission.run, 5), 5).await;
     store.delete(analysis_of("a"), at(10)).await.unwrap();
     // Late writes are void in the table already, not only when it is read.
-    store.project(&[submission.clone()], at(11)).await.unwrap();
+    store
+        .project(std::slice::from_ref(&submission), at(11))
+        .await
+        .unwrap();
     finish(&store, &failed("a", submission.run, 5), 12).await;
     let left = cells(
         &keyspace,

@@ -136,7 +136,7 @@ async fn a_stall_ends_by_the_time_limit_and_few_wait() {
     let refused = outcomes.iter().filter(|outcome| {
         matches!(outcome, Err(StoreError::Unavailable(reason)) if reason.contains("too many"))
     });
-    assert!(refused.count() >= 88, "4 on their way, 8 waiting");
+    assert_eq!(refused.count(), 88, "4 on their way, 8 waiting");
     let seen = rig.proxy.seen();
     assert!((4..=24).contains(&seen), "{seen}");
     rig.recovered().await;
