@@ -1,14 +1,10 @@
 //! Everything that can be set, in one value: each room's own settings under its name.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    ffi::OsString,
-    path::PathBuf,
-};
+use std::{collections::HashMap, ffi::OsString, path::PathBuf};
 
 use anyhow::{Context, Result};
 use detect::DetectConfig;
-use engine::{Kafka, RunnerConfig, config::Layers, lag::LagConfig, telemetry::TelemetryConfig};
+use engine::{RunnerConfig, config::Layers, lag::LagConfig, telemetry::TelemetryConfig};
 use ingest_api::ApiConfig;
 use score::ScoringConfig;
 use scrape::ScrapeConfig;
@@ -16,6 +12,14 @@ use serde::{Deserialize, Serialize};
 use store::StorePolicy;
 
 use crate::{exit::Failure, show::say};
+
+mod database;
+mod kafka;
+mod topics;
+
+pub use database::{Backend, DatabaseConfig};
+pub use kafka::KafkaConfig;
+pub use topics::TopicsConfig;
 
 /// Plain names that operators know from the application before, and the keys they set.
 const PLAIN_NAMES: &[(&str, &str)] = &[
@@ -30,6 +34,7 @@ const PLAIN_NAMES: &[(&str, &str)] = &[
     ("LOG_JSON", "telemetry.json"),
 ];
 const LISTS: &[&str] = &[
+    "database.nodes",
     "scrape.network.media_hosts",
     "stages.record.retry_topics_ms",
     "stages.scrape.retry_topics_ms",
@@ -48,6 +53,12 @@ pub struct Settings {
     pub telemetry: TelemetryConfig,
     /// The broker.
     pub kafka: KafkaConfig,
+    /// TrustCard's topics on it.
+    pub topics: TopicsConfig,
+    /// Where rows are.
+    pub database: DatabaseConfig,
+    /// Where media are.
+    pub blobs: BlobsConfig,
     /// How long what is kept.
     pub store: StorePolicy,
     /// The embedded broker of `up` and `demo`.
@@ -66,40 +77,12 @@ pub struct Settings {
     pub monitor: LagConfig,
 }
 
-/// The broker that roles of their own speak to.
-#[derive(Clone, Serialize, Deserialize)]
+/// Where media are.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct KafkaConfig {
-    /// Addresses, `host:port,host:port`.
-    pub bootstrap: String,
-    /// librdkafka's client properties, dots written as they are; never printed, they may hold secrets.
-    #[serde(skip_serializing)]
-    pub client: BTreeMap<String, String>,
-}
-
-impl Default for KafkaConfig {
-    fn default() -> Self {
-        Self {
-            bootstrap: "127.0.0.1:9092".to_owned(),
-            client: BTreeMap::new(),
-        }
-    }
-}
-
-impl std::fmt::Debug for KafkaConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KafkaConfig")
-            .field("bootstrap", &self.bootstrap)
-            .finish_non_exhaustive()
-    }
-}
-
-impl KafkaConfig {
-    /// The cluster.
-    #[must_use]
-    pub fn cluster(&self) -> Kafka {
-        Kafka::new(&self.bootstrap, self.client.clone())
-    }
+pub struct BlobsConfig {
+    /// A folder that all roles share; `media` in the data folder where it is not set.
+    pub dir: Option<PathBuf>,
 }
 
 /// The embedded broker.
@@ -238,6 +221,9 @@ impl Settings {
                 .map(|error| format!("scoring: {error}")),
         );
         problems.extend(self.telemetry.problem());
+        problems.extend(self.kafka.problem());
+        problems.extend(self.database.problem());
+        problems.extend(self.topics.problems(runners.map(|(_, runner)| runner)));
         let monitor = self.monitor.problem();
         problems.extend(monitor.map(|problem| format!("monitor.{problem}")));
         if self.embedded.partitions == 0 {
