@@ -73,6 +73,8 @@ pub enum AdminError {
         topic: String,
         /// Why.
         code: RDKafkaErrorCode,
+        /// What to do.
+        advice: &'static str,
     },
     /// The runtime is shutting down.
     #[error("interrupted")]
@@ -298,8 +300,19 @@ fn all_done(
 }
 
 fn refused(topic: &str, code: RDKafkaErrorCode) -> AdminError {
+    use RDKafkaErrorCode::{
+        ClusterAuthorizationFailed, InvalidReplicationFactor, TopicAuthorizationFailed,
+    };
+    let advice = match code {
+        InvalidReplicationFactor => "there are fewer brokers than copies are wanted",
+        ClusterAuthorizationFailed | TopicAuthorizationFailed => {
+            "allow this client to describe, create and alter topics and their configuration"
+        }
+        _ => "check the topic's settings",
+    };
     AdminError::Refused {
         topic: topic.to_owned(),
         code,
+        advice,
     }
 }

@@ -15,7 +15,7 @@ pub mod port;
 pub mod scylla;
 mod values;
 
-pub use self::scylla::{Applied, ScyllaConfig, ScyllaStore, migrate};
+pub use self::scylla::{Applied, ScyllaConfig, ScyllaStore, migrate, plan};
 pub use blobs::{BlobError, BlobStore};
 pub use embedded::SqliteStore;
 pub use port::*;

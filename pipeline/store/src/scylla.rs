@@ -36,7 +36,7 @@ mod totals;
 mod tests;
 
 pub use config::ScyllaConfig;
-pub use migrate::{Applied, migrate};
+pub use migrate::{Applied, migrate, plan};
 
 use client::Client;
 use statements::Statements;

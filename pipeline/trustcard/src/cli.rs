@@ -39,6 +39,11 @@ pub enum Command {
     Results(ResultsArgs),
     /// Show how far consumer groups are behind, in records and in time
     Lag(LagArgs),
+    /// Create and check the topics on a real Kafka
+    #[command(subcommand)]
+    Topics(crate::topics::TopicsCommand),
+    /// Create the tables of ScyllaDB or Cassandra, or bring them up to date
+    Migrate(crate::migrate::MigrateArgs),
     /// Fetch and check the models
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -78,6 +83,8 @@ impl Command {
             Self::Submit(_) => "submit",
             Self::Results(_) => "results",
             Self::Lag(_) => "lag",
+            Self::Topics(_) => "topics",
+            Self::Migrate(_) => "migrate",
             Self::Models(_) => "models",
             Self::CheckConfig => "check-config",
         }

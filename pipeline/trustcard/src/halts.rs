@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use engine::{Halt, HaltStore};
-use store::Operations;
+use store::Store;
 
 /// Keeps halts in the store.
-pub struct HaltRows<T: ?Sized>(pub Arc<T>);
+pub struct HaltRows(pub Arc<dyn Store>);
 
 #[async_trait]
-impl<T: Operations + ?Sized> HaltStore for HaltRows<T> {
+impl HaltStore for HaltRows {
     async fn halt(&self, stage: &str, halt: &Halt) -> Result<(), String> {
         let kept = self.0.halt(stage, halt).await;
         kept.map_err(|error| error.to_string())

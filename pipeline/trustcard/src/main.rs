@@ -12,11 +12,14 @@ mod demo;
 mod exit;
 mod halts;
 mod lag;
+mod migrate;
 mod models;
 mod parts;
 mod roles;
+mod rows;
 mod settings;
 mod show;
+mod topics;
 mod up;
 
 #[global_allocator]
@@ -71,6 +74,8 @@ async fn run(command: cli::Command, settings: settings::Settings) -> Result<bool
         Command::Submit(args) => return client::submit::run(args).await,
         Command::Results(args) => client::results::run(args, &settings).await?,
         Command::Lag(args) => lag::run(args, &settings).await?,
+        Command::Topics(command) => return topics::run(command, &settings).await,
+        Command::Migrate(args) => migrate::run(args, &settings).await?,
         Command::Models(command) => models::run(command, &settings).await?,
         Command::CheckConfig => settings::print(&settings)?,
     }

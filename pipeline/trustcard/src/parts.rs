@@ -8,9 +8,13 @@ use engine::{
     lifecycle::{Readiness, Shutdown},
 };
 use prometheus::{Registry, process_collector::ProcessCollector};
-use store::{BlobStore, SqliteStore};
+use store::BlobStore;
 
-use crate::{halts::HaltRows, settings::Settings};
+use crate::{
+    halts::HaltRows,
+    rows::{self, Rows},
+    settings::Settings,
+};
 
 /// A record that the broker has not acknowledged after this long is told as not accepted.
 pub const ACK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,7 +29,7 @@ pub struct Parts {
     /// The broker.
     pub kafka: Kafka,
     /// Rows.
-    pub store: Arc<SqliteStore>,
+    pub rows: Rows,
     /// Media.
     pub blobs: BlobStore,
     /// The wall clock.
@@ -36,37 +40,47 @@ pub struct Parts {
     pub engine_metrics: EngineMetrics,
     /// Whether this process should get traffic.
     pub readiness: Readiness,
-    /// Name of this instance: role and process.
+    /// Name of this instance.
     pub instance: String,
 }
 
 impl Parts {
-    /// Opens the data folder and connects nothing yet.
+    /// Opens the store and the media folder; the broker is asked nothing yet.
     ///
     /// # Errors
-    /// When the folder can't be used.
-    pub fn open(settings: Settings, kafka: Kafka, data_dir: &Path) -> Result<Self> {
-        let shown = data_dir.display();
-        std::fs::create_dir_all(data_dir)
-            .with_context(|| format!("the data folder {shown} can't be made"))?;
-        let store = SqliteStore::open(&data_dir.join("trustcard.db"), settings.store.clone())
-            .with_context(|| format!("the database in {shown} can't be opened"))?;
-        let blobs = BlobStore::local(&data_dir.join("media"))
-            .with_context(|| format!("the media folder in {shown} can't be opened"))?;
+    /// When a folder can't be used, or the database is not ready.
+    pub async fn open(settings: Settings, kafka: Kafka, data_dir: &Path) -> Result<Self> {
+        let rows = rows::open(&settings, data_dir).await?;
+        Self::with_rows(rows, settings, kafka, data_dir)
+    }
+
+    /// Parts around a store that is open.
+    ///
+    /// # Errors
+    /// When the media folder can't be used.
+    pub fn with_rows(
+        rows: Rows,
+        settings: Settings,
+        kafka: Kafka,
+        data_dir: &Path,
+    ) -> Result<Self> {
+        let folder = settings.blobs.dir.clone();
+        let folder = folder.unwrap_or_else(|| data_dir.join("media"));
+        let blobs = BlobStore::local(&folder)
+            .with_context(|| format!("the media folder {} can't be opened", folder.display()))?;
         let registry = Registry::new();
         registry.register(Box::new(ProcessCollector::for_self()))?;
         let engine_metrics = EngineMetrics::new(&registry)?;
-        let store = Arc::new(store);
         Ok(Self {
             settings: Arc::new(settings),
-            kafka: kafka.with_halts(Arc::new(HaltRows(store.clone()))),
-            store,
+            instance: kafka.instance().name().to_owned(),
+            kafka: kafka.with_halts(Arc::new(HaltRows(rows.store.clone()))),
+            rows,
             blobs,
             clock: Arc::new(SystemClock),
             registry,
             engine_metrics,
             readiness: Readiness::new(),
-            instance: format!("pid-{}", std::process::id()),
         })
     }
 

@@ -25,6 +25,7 @@ use crate::{
 pub mod api;
 pub mod heartbeat;
 pub mod monitor;
+mod topics;
 mod upkeep;
 
 /// Roles that can run alone.
@@ -51,10 +52,11 @@ pub type Tasks = JoinSet<Result<()>>;
 /// When the role can't be started or breaks.
 pub async fn run(role: Role, args: RoleArgs, settings: Settings) -> Result<()> {
     let kafka = settings.kafka.cluster();
-    let parts = Parts::open(settings, kafka, &args.data_dir)?;
+    let parts = Parts::open(settings, kafka, &args.data_dir).await?;
     let shutdown = Shutdown::new();
     parts.end_on_signal(&shutdown)?;
     let mut tasks = Tasks::new();
+    topics::watch(role, &parts, &shutdown, &mut tasks)?;
     if role == Role::Api {
         let listener = api::bind(&parts.settings.api).await?;
         api::start(listener, &parts, &shutdown, &mut tasks)?;
@@ -84,7 +86,7 @@ pub async fn start_stage(
     match role {
         Role::Api => {}
         Role::Record => {
-            let stage = Record::new(parts.store.clone(), parts.clock.clone());
+            let stage = Record::new(parts.rows.store.clone(), parts.clock.clone());
             heartbeat::start("record", || json!({}), parts, shutdown, tasks);
             upkeep::start(parts, shutdown, tasks);
             run_stage(stage, &stages.record, parts, shutdown, tasks);
@@ -92,7 +94,7 @@ pub async fn start_stage(
         Role::Scrape => {
             let stage = ScrapeStage::new(
                 &parts.settings.scrape,
-                parts.store.clone(),
+                parts.rows.store.clone(),
                 parts.blobs.clone(),
                 parts.clock.clone(),
                 &parts.registry,
@@ -117,7 +119,7 @@ pub async fn start_stage(
             let metrics = score::Metrics::register(&parts.registry)?;
             let stage = ScoreStage::new(
                 scorer,
-                parts.store.clone(),
+                parts.rows.store.clone(),
                 parts.clock.clone(),
                 metrics,
                 stages.score.output_limit_bytes,
@@ -143,7 +145,7 @@ pub async fn start_detect(
     let detector = Arc::new(detector.map_err(|error| Failure::Models(error.to_string()))?);
     let runtime = detector.runtime().map(detect::Runtime::name);
     let stage = DetectStage::new(
-        parts.store.clone(),
+        parts.rows.store.clone(),
         parts.blobs.clone(),
         Arc::clone(&detector),
         parts.clock.clone(),

@@ -21,6 +21,7 @@ use crate::{
     cli::UpArgs,
     parts::Parts,
     roles::{self, Role, Tasks},
+    rows,
     settings::Settings,
     show::say,
 };
@@ -97,13 +98,13 @@ impl Up {
 
         let broker = EmbeddedBroker::start(&embedded_topics(settings.embedded.partitions))
             .context("the embedded broker can't be started")?;
-        let mut parts = Parts::open(settings, broker.kafka().clone(), folder.path())?;
-        parts.kafka = parts
-            .kafka
-            .with_archive(Arc::new(DeadLetterRows(parts.store.clone())));
+        let store = rows::embedded(&settings, folder.path())?;
+        let kafka = broker.kafka().clone();
+        let kafka = kafka.with_archive(Arc::new(DeadLetterRows(store.clone())));
+        let parts = Parts::with_rows(store.clone().into(), settings, kafka, folder.path())?;
         let (shutdown, mut tasks) = (Shutdown::new(), Tasks::new());
         parts.end_on_signal(&shutdown)?;
-        let unfinished = republish::unfinished(&parts.store).await?;
+        let unfinished = republish::unfinished(&store).await?;
         for role in [Role::Record, Role::Scrape, Role::Score] {
             roles::start_stage(role, &parts, &shutdown, &mut tasks).await?;
         }

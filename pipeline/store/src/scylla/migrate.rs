@@ -84,6 +84,38 @@ pub(super) async fn migrate_with(
     Ok(done)
 }
 
+/// What [`migrate`] would do, changing nothing: `now` marks what it would apply.
+///
+/// # Errors
+/// As [`migrate`].
+pub async fn plan(config: &ScyllaConfig) -> Result<Vec<Applied>> {
+    let session = connect(config).await?;
+    // A keyspace that is not there, or has no ledger, has none of them.
+    let had = match enter(&session, config).await {
+        Ok(()) => applied(&session).await,
+        Err(error) => Err(error),
+    };
+    let had = match had {
+        Err(StoreError::Corrupt(_)) => BTreeMap::new(),
+        had => had?,
+    };
+    let planned = MIGRATIONS.iter().map(|migration| {
+        let now = match had.get(&migration.number) {
+            Some((name, checksum)) => {
+                same(migration, name, checksum)?;
+                false
+            }
+            None => true,
+        };
+        Ok(Applied {
+            number: migration.number,
+            name: migration.name.to_owned(),
+            now,
+        })
+    });
+    planned.collect()
+}
+
 /// Makes the session work in the keyspace and says whether it has all migrations.
 pub(super) async fn check(session: &Session, config: &ScyllaConfig) -> Result<()> {
     let missing = |what: &str| {

@@ -39,7 +39,7 @@ pub fn start(
 ) -> Result<SocketAddr> {
     let state = AppState::new(ingest_api::Parts {
         config: parts.settings.api.clone(),
-        store: parts.store.clone(),
+        store: parts.rows.store.clone(),
         policy: parts.settings.store.clone(),
         publisher: Publisher::new(&parts.kafka, "trustcard-api", ACK_TIMEOUT, MAX_WAITING)
             .context("the API's producer can't be made")?,

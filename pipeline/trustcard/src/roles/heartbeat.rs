@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use engine::lifecycle::Shutdown;
-use store::{Heartbeat, Operations};
+use store::Heartbeat;
 
 use super::Tasks;
 use crate::parts::Parts;
@@ -19,7 +19,11 @@ pub fn start(
     shutdown: &Shutdown,
     tasks: &mut Tasks,
 ) {
-    let (store, clock, shutdown) = (parts.store.clone(), parts.clock.clone(), shutdown.clone());
+    let (store, clock, shutdown) = (
+        parts.rows.store.clone(),
+        parts.clock.clone(),
+        shutdown.clone(),
+    );
     let instance = parts.instance.clone();
     tasks.spawn(async move {
         let mut ticks = tokio::time::interval(EVERY);

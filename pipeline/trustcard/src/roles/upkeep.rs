@@ -12,9 +12,12 @@ const EVERY: Duration = Duration::from_secs(60);
 /// Rows removed in one statement; small, so that nobody waits for it.
 const STEP: u32 = 500;
 
-/// Starts it.
+/// Starts it; a store that forgets by itself needs none.
 pub fn start(parts: &Parts, shutdown: &Shutdown, tasks: &mut Tasks) {
-    let (store, clock, shutdown) = (parts.store.clone(), parts.clock.clone(), shutdown.clone());
+    let Some(store) = parts.rows.embedded.clone() else {
+        return;
+    };
+    let (clock, shutdown) = (parts.clock.clone(), shutdown.clone());
     tasks.spawn(async move {
         let mut ticks = tokio::time::interval(EVERY);
         loop {
