@@ -26,6 +26,7 @@ use crate::{
     transactional::{Member, Position},
 };
 
+mod complaints;
 mod context;
 pub(crate) mod fetched;
 mod held;
@@ -171,11 +172,13 @@ impl Consumer {
         let poll = poll::Poll::new(
             consumer,
             group,
-            tenure,
             held,
-            control_in,
-            batches_in,
-            Arc::clone(&orders),
+            poll::Wires {
+                tenure,
+                control: control_in,
+                batches: batches_in,
+                orders: Arc::clone(&orders),
+            },
             metrics,
         );
         let runtime = tokio::runtime::Handle::current();

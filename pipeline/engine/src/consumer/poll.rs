@@ -20,6 +20,7 @@ use tokio::{
 
 use super::{
     Batch, ConsumerError, Control, Fetched, Orders,
+    complaints::Complaints,
     context::{Context, incremental},
     held::{Held, Pause},
     tenure::Tenure,
@@ -37,14 +38,19 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// How long one turn may wait for committed offsets.
 const POSITIONS_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// What connects the poll thread to the runner.
+pub(super) struct Wires {
+    pub(super) tenure: Arc<Tenure>,
+    pub(super) control: UnboundedSender<Control>,
+    pub(super) batches: Sender<Batch>,
+    pub(super) orders: Arc<Orders>,
+}
+
 pub(super) struct Poll {
     consumer: Arc<BaseConsumer<Context>>,
     group: String,
-    tenure: Arc<Tenure>,
     held: Held,
-    control: UnboundedSender<Control>,
-    batches: Sender<Batch>,
-    orders: Arc<Orders>,
+    wires: Wires,
     metrics: StageMetrics,
     epoch: u64,
     rewinding: bool,
@@ -54,57 +60,19 @@ pub(super) struct Poll {
     complaints: Complaints,
 }
 
-/// Errors an operator must mend, each told once.
-#[derive(Default)]
-struct Complaints(Vec<RDKafkaErrorCode>);
-
-impl Complaints {
-    /// What to do about `code`, the first time it is seen; `None` for what passes by itself.
-    fn advice(&mut self, code: RDKafkaErrorCode) -> Option<&'static str> {
-        use RDKafkaErrorCode::{
-            ClusterAuthorizationFailed, GroupAuthorizationFailed, TopicAuthorizationFailed,
-            UnknownPartition, UnknownTopic, UnknownTopicOrPartition,
-        };
-        let advice = match code {
-            UnknownTopic | UnknownTopicOrPartition | UnknownPartition => {
-                "create the topic; reading begins by itself once it is there"
-            }
-            TopicAuthorizationFailed => "allow this client to read and describe the topic",
-            GroupAuthorizationFailed => "allow this client to read with the group",
-            ClusterAuthorizationFailed => "allow this client to use the cluster",
-            _ => return None,
-        };
-        let first = !self.0.contains(&code);
-        first.then(|| {
-            self.0.push(code);
-            advice
-        })
-    }
-}
-
 impl Poll {
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "called once, each a part of its own"
-    )]
     pub(super) fn new(
         consumer: Arc<BaseConsumer<Context>>,
         group: String,
-        tenure: Arc<Tenure>,
         held: Held,
-        control: UnboundedSender<Control>,
-        batches: Sender<Batch>,
-        orders: Arc<Orders>,
+        wires: Wires,
         metrics: StageMetrics,
     ) -> Self {
         Self {
             consumer,
             group,
-            tenure,
             held,
-            control,
-            batches,
-            orders,
+            wires,
             metrics,
             epoch: 0,
             rewinding: false,
@@ -116,9 +84,9 @@ impl Poll {
 
     /// Polls until told to close, or until the consumer fails for good. Leaves the group at the end.
     pub(super) fn run(mut self, runtime: &Handle) {
-        while !self.orders.close.load(Ordering::Relaxed) {
+        while !self.wires.orders.close.load(Ordering::Relaxed) {
             if let Err(error) = self.turn(runtime) {
-                let _ = self.control.send(Control::Failed(error));
+                let _ = self.wires.control.send(Control::Failed(error));
                 break;
             }
         }
@@ -127,12 +95,12 @@ impl Poll {
     }
 
     fn turn(&mut self, runtime: &Handle) -> Result<(), ConsumerError> {
-        self.rewinding |= self.orders.rewind.swap(false, Ordering::Relaxed);
+        self.rewinding |= self.wires.orders.rewind.swap(false, Ordering::Relaxed);
         if self.rewinding {
             self.rewind()?;
         }
         self.assign()?;
-        self.pause(self.orders.hold.load(Ordering::Relaxed) || !self.waiting.is_empty())?;
+        self.pause(self.wires.orders.hold.load(Ordering::Relaxed) || !self.waiting.is_empty())?;
         let batch = self.read()?;
         if !batch.records.is_empty() {
             self.metrics.backlog().read(batch.records.len());
@@ -152,7 +120,7 @@ impl Poll {
         let partitions = context.partitions(&list);
         let positions = if partitions.is_empty() {
             Some(list.clone())
-        } else if self.tenure.committing(&partitions) {
+        } else if self.wires.tenure.committing(&partitions) {
             None
         } else {
             self.positions(&list)
@@ -168,7 +136,7 @@ impl Poll {
         };
         assigned.map_err(fatal)?;
         self.begin(&partitions)?;
-        let _ = self.control.send(Control::Assigned {
+        let _ = self.wires.control.send(Control::Assigned {
             partitions,
             epoch: self.epoch,
         });
@@ -196,7 +164,7 @@ impl Poll {
         self.waiting.clear();
         self.held.clear();
         self.begin(&partitions)?;
-        let _ = self.control.send(Control::Rewound {
+        let _ = self.wires.control.send(Control::Rewound {
             partitions,
             epoch: self.epoch,
         });
@@ -206,7 +174,7 @@ impl Poll {
     /// A new epoch of these partitions, which flow as the others do.
     fn begin(&mut self, partitions: &[TopicPartition]) -> Result<(), ConsumerError> {
         self.epoch += 1;
-        self.tenure.begin(partitions, self.epoch);
+        self.wires.tenure.begin(partitions, self.epoch);
         self.flow(partitions, !self.paused)
     }
 
@@ -338,12 +306,13 @@ impl Poll {
 
     fn hand_over(&mut self, runtime: &Handle) {
         while let Some(batch) = self.waiting.pop_front() {
-            let Err(TrySendError::Full(batch)) = self.batches.try_send(batch) else {
+            let Err(TrySendError::Full(batch)) = self.wires.batches.try_send(batch) else {
                 continue;
             };
             // Already paused: look after the broker every turn. Otherwise there is time before pausing is worth it.
             let wait = if self.paused { TURN } else { PATIENCE };
-            let room = runtime.block_on(async { timeout(wait, self.batches.reserve()).await });
+            let room =
+                runtime.block_on(async { timeout(wait, self.wires.batches.reserve()).await });
             match room {
                 Ok(Ok(room)) => room.send(batch),
                 Ok(Err(_)) => {}
@@ -358,20 +327,4 @@ impl Poll {
 
 fn fatal(error: KafkaError) -> ConsumerError {
     ConsumerError::Fatal(error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_an_operator_must_mend_is_told_once_and_what_passes_by_itself_never() {
-        let mut complaints = Complaints::default();
-        let mut told = |code| complaints.advice(code).is_some();
-        assert!(told(RDKafkaErrorCode::UnknownTopicOrPartition));
-        assert!(!told(RDKafkaErrorCode::UnknownTopicOrPartition));
-        assert!(told(RDKafkaErrorCode::TopicAuthorizationFailed));
-        assert!(told(RDKafkaErrorCode::GroupAuthorizationFailed));
-        assert!(!told(RDKafkaErrorCode::BrokerTransportFailure));
-    }
 }

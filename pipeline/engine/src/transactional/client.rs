@@ -1,6 +1,7 @@
 //! The calls of one transactional client, and what their failures mean.
 
 use std::{
+    cell::Cell,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -19,6 +20,9 @@ use crate::{kafka::RETRY_BACKOFF_MS, producer::Output};
 
 /// How long to wait at a time for something the client does by itself.
 const MOMENT: Duration = Duration::from_millis(1);
+/// How long a broker may take, after it has answered a commit, to finish that transaction; until then it refuses to begin the
+/// next one.
+const SETTLING: Duration = Duration::from_millis(25);
 /// How long one abort may block before delivery reports must be served, which it waits for.
 const ABORT_SLICE: Duration = Duration::from_millis(50);
 /// A commit that took this long may have been sent twice: after a lost connection the client sends it again by itself, but
@@ -72,21 +76,29 @@ impl Watch {
     }
 }
 
-pub(super) struct Client(BaseProducer<Watch>);
+pub(super) struct Client {
+    producer: BaseProducer<Watch>,
+    /// When the last transaction was committed.
+    committed: Cell<Option<Instant>>,
+}
 
 impl Client {
     pub(super) fn new(config: &ClientConfig) -> Result<Self, KafkaError> {
-        BaseProducer::from_config_and_context(config, Watch::default()).map(Self)
+        let producer = BaseProducer::from_config_and_context(config, Watch::default())?;
+        Ok(Self {
+            producer,
+            committed: Cell::new(None),
+        })
     }
 
     /// Serves what the client has to tell.
     pub(super) fn serve(&self) {
-        self.0.poll(Duration::ZERO);
+        self.producer.poll(Duration::ZERO);
     }
 
     /// Fences earlier producers with this id and ends what they left open. May be called again after a timeout.
     pub(super) fn init(&self, timeout: Duration) -> Result<(), Init> {
-        self.0.init_transactions(timeout).map_err(|error| {
+        self.producer.init_transactions(timeout).map_err(|error| {
             let detail = error.to_string();
             match &error {
                 KafkaError::Transaction(e) if e.is_retriable() && !e.is_fatal() => {
@@ -98,22 +110,33 @@ impl Client {
     }
 
     pub(super) fn begin(&self) -> Result<(), Failure> {
-        self.0.client().context().failed();
-        self.0
+        self.producer.client().context().failed();
+        self.producer
             .begin_transaction()
             .map_err(|error| self.judge(&error))
     }
 
     /// Sends all, then waits until all are acknowledged.
     pub(super) fn send(&self, outputs: Outputs, until: Instant) -> Result<(), Failure> {
+        let mut any = false;
         for output in outputs {
             self.send_one(&output, until)?;
+            any = true;
         }
-        while self.0.in_flight_count() > 0 {
+        // Outputs find out quickly when the last transaction is over; offsets alone would wait for a whole backoff.
+        while !any && self.settling() {
+            self.producer.poll(MOMENT);
+        }
+        while self.producer.in_flight_count() > 0 {
             self.in_time(until, "outputs were not acknowledged in time")?;
-            self.0.poll(MOMENT);
+            self.producer.poll(MOMENT);
         }
         self.accepted()
+    }
+
+    fn settling(&self) -> bool {
+        let committed = self.committed.get();
+        committed.is_some_and(|at| at.elapsed() < SETTLING)
     }
 
     fn send_one(&self, output: &Output, until: Instant) -> Result<(), Failure> {
@@ -126,13 +149,13 @@ impl Client {
             headers: Some(output.headers()),
             delivery_opaque: (),
         };
-        while let Err((error, back)) = self.0.send(record) {
+        while let Err((error, back)) = self.producer.send(record) {
             if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
                 return Err(self.judge(&error));
             }
             self.in_time(until, "the client's queue did not empty in time")?;
             record = back;
-            self.0.poll(MOMENT);
+            self.producer.poll(MOMENT);
         }
         Ok(())
     }
@@ -147,7 +170,7 @@ impl Client {
 
     /// Whether no record was refused so far.
     fn accepted(&self) -> Result<(), Failure> {
-        match self.0.client().context().failed() {
+        match self.producer.client().context().failed() {
             None => Ok(()),
             Some(_) if self.fenced() => Err(Failure::Fenced),
             Some(detail) => Err(Failure::Abort(detail)),
@@ -168,7 +191,9 @@ impl Client {
             let metadata = offsets.member.metadata(&offsets.positions);
             let metadata = metadata.map_err(Failure::Abort)?;
             let left = until.saturating_duration_since(Instant::now());
-            let sent = self.0.send_offsets_to_transaction(&list, &metadata, left);
+            let sent = self
+                .producer
+                .send_offsets_to_transaction(&list, &metadata, left);
             let Err(error) = sent else {
                 return Ok(());
             };
@@ -176,7 +201,7 @@ impl Client {
                 return Err(self.judge(&error));
             }
             self.in_time(until, "offsets were not taken in time")?;
-            self.0.poll(MOMENT);
+            self.producer.poll(MOMENT);
         }
     }
 
@@ -186,12 +211,13 @@ impl Client {
     /// Never [`Failure::Abort`]: from here on a commit may be on its way to the broker, and this client can't take it back.
     pub(super) fn commit(&self, timeout: Duration) -> Result<bool, Failure> {
         let asked = Instant::now();
-        self.0
+        self.producer
             .commit_transaction(timeout)
             .map_err(|error| match self.judge(&error) {
                 Failure::Abort(detail) => Failure::Unknown(detail),
                 other => other,
             })?;
+        self.committed.set(Some(Instant::now()));
         Ok(asked.elapsed() >= SENT_TWICE)
     }
 
@@ -199,7 +225,7 @@ impl Client {
     pub(super) fn abort(&self, timeout: Duration) -> Result<(), Failure> {
         let until = Instant::now() + timeout;
         loop {
-            let Err(error) = self.0.abort_transaction(ABORT_SLICE) else {
+            let Err(error) = self.producer.abort_transaction(ABORT_SLICE) else {
                 return Ok(());
             };
             let again = retriable(&error) && Instant::now() < until;
@@ -209,7 +235,7 @@ impl Client {
                     other => other,
                 });
             }
-            self.0.poll(MOMENT);
+            self.producer.poll(MOMENT);
         }
     }
 
@@ -222,7 +248,7 @@ impl Client {
             KafkaError::Transaction(e) if e.is_fatal() => Failure::Unknown(detail),
             KafkaError::Transaction(e) if e.txn_requires_abort() => Failure::Abort(detail),
             // A record that was refused on the spot has done nothing yet.
-            KafkaError::MessageProduction(_) if self.0.client().fatal_error().is_none() => {
+            KafkaError::MessageProduction(_) if self.producer.client().fatal_error().is_none() => {
                 Failure::Abort(detail)
             }
             _ => Failure::Unknown(detail),
@@ -230,7 +256,7 @@ impl Client {
     }
 
     fn fenced(&self) -> bool {
-        let fatal = self.0.client().fatal_error();
+        let fatal = self.producer.client().fatal_error();
         fatal.is_some_and(|(code, _)| fences(code))
     }
 }
