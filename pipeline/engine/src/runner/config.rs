@@ -89,6 +89,9 @@ impl RunnerConfig {
                 "output_limit_bytes must be at least 1",
             ),
         ];
+        if self.transaction_timeout_ms < 1_000 {
+            return Some("transaction_timeout_ms must be at least 1000");
+        }
         let zero = positive.iter().find(|(value, _)| *value == 0);
         zero.map(|(_, problem)| *problem)
             .or_else(|| self.retry.problem())
