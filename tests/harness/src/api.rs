@@ -72,6 +72,15 @@ impl Api {
         ))
     }
 
+    /// POST of JSON; status, and the seconds of Retry-After where it says any; `None` when the connection broke.
+    pub async fn post_for_retry(&self, path: &str, body: &Value) -> Option<(u16, Option<u64>)> {
+        let url = format!("{}{path}", self.url);
+        let answer = self.http.post(url).json(body).send().await.ok()?;
+        let after = answer.headers().get("retry-after");
+        let after = after.and_then(|value| value.to_str().ok()?.parse().ok());
+        Some((answer.status().as_u16(), after))
+    }
+
     /// Submits posts by their shortcodes, again where there is no room for all; the ids of their analyses.
     ///
     /// # Panics

@@ -4,10 +4,14 @@ use std::{
     collections::BTreeMap,
     path::Path,
     process::Output,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use sample_site::{SampleSite, SiteConfig};
+use store::Store;
 use tempfile::TempDir;
 
 use crate::{
@@ -128,6 +132,14 @@ impl Cluster {
             arguments.join(" ")
         );
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The rows, read past every role.
+    ///
+    /// # Panics
+    /// When the server can't be reached.
+    pub async fn store(&self) -> Arc<dyn Store> {
+        todo!()
     }
 
     /// Where logs and media are.

@@ -8,6 +8,8 @@
 pub mod api;
 pub mod balance;
 pub mod cluster;
+pub mod cql_proxy;
+pub mod faults;
 pub mod kafka_proxy;
 pub mod otlp;
 pub mod process;
