@@ -3,7 +3,7 @@
 
 use std::{future::Future, pin::Pin, process::ExitCode};
 
-use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::Table;
 use tokio::time::Instant;
 use trustcard_tests::faults::{
     Report, Size, row01, row02, row03, row04, row05, row06, row07, row08, row09, row10, row11,
@@ -57,7 +57,6 @@ async fn main() -> ExitCode {
     let size = if small { Size::small() } else { Size::full() };
     let wanted: Vec<&String> = arguments.iter().filter(|a| !a.starts_with('-')).collect();
     let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY);
     table.set_header(["row", "what is done", "figures", "passes"]);
     let mut passed = true;
     for (number, row) in ROWS {
