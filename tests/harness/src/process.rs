@@ -11,24 +11,19 @@ use tokio::process::{Child, Command};
 
 use crate::{api::Api, wait::until};
 
-/// The binary that `cargo build -p trustcard` made beside this test.
+/// The binary that `cargo build -p trustcard` made beside this program.
 ///
 /// # Panics
 /// When it is not there.
 #[must_use]
 pub fn binary() -> PathBuf {
-    let test = std::env::current_exe().expect("a test has a path");
-    let folder = test
-        .ancestors()
-        .nth(2)
-        .expect("tests live in target/*/deps");
-    let binary = folder.join("trustcard");
-    assert!(
-        binary.exists(),
-        "{} is missing: run `cargo build -p trustcard` first, as `make test` does",
-        binary.display()
-    );
-    binary
+    let this = std::env::current_exe().expect("a program has a path");
+    // Tests live in target/*/deps, programs in target/*.
+    let folders = this.ancestors().skip(1).take(2);
+    let mut found = folders.map(|folder| folder.join("trustcard"));
+    found
+        .find(|binary| binary.is_file())
+        .expect("trustcard is missing: run `cargo build -p trustcard` first, as `make test` does")
 }
 
 /// The command, without the caller's own settings.

@@ -114,7 +114,11 @@ impl Drop for KafkaServer {
 
 fn kafka_script(verb: &str) -> Command {
     let mut command = Command::new(root().join("infra/dev/kafka.sh"));
-    command.arg(verb).stdin(Stdio::null());
+    // Several of them fit on one machine.
+    command
+        .arg(verb)
+        .env("KAFKA_HEAP", "400m")
+        .stdin(Stdio::null());
     command
 }
 

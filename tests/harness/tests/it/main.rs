@@ -5,6 +5,7 @@ mod architecture;
 mod commands;
 mod demo;
 mod nothing_lost;
+mod real;
 mod roles;
 mod shutdown;
 mod tracing;

@@ -1,0 +1,3 @@
+//! On real servers: `make servers-up` starts them.
+
+mod faults;
