@@ -1,7 +1,7 @@
 # What a developer types. Scripts are in infra/dev; each installs what it needs on Debian (with sudo when not root), and
 # needs only make and a Rust toolchain from rustup to begin with.
 .DEFAULT_GOAL := help
-.PHONY: help demo test servers-up servers-down bench bench-engine lint schemas
+.PHONY: help demo test servers-up servers-down faults bench bench-engine lint schemas
 
 # Options of `trustcard demo`; DEMO_ARGS= keeps it running after the table, for a look around.
 DEMO_ARGS ?= --exit
@@ -25,6 +25,9 @@ bench: bench-engine ## Every bench; the machine should do nothing else
 
 bench-engine: ## The engine against the bare client loop, Kafka Streams and ruststream (BENCH_ARGS=--quick shows that it works)
 	@infra/dev/bench.sh engine $(BENCH_ARGS)
+
+faults: ## The fault table at full size, with figures; about an hour (ROWS="1 5" for some rows)
+	@infra/dev/faults.sh $(ROWS)
 
 lint: ## Format, clippy, dependency rules, shell scripts, docker-compose.yml
 	@infra/dev/lint.sh

@@ -11,7 +11,7 @@ use std::{
 };
 
 use sample_site::{SampleSite, SiteConfig};
-use store::Store;
+use store::{ScyllaConfig, ScyllaStore, Store, StorePolicy};
 use tempfile::TempDir;
 
 use crate::{
@@ -139,7 +139,13 @@ impl Cluster {
     /// # Panics
     /// When the server can't be reached.
     pub async fn store(&self) -> Arc<dyn Store> {
-        todo!()
+        let config = ScyllaConfig {
+            nodes: vec![cql()],
+            keyspace: self.keyspace.clone(),
+            ..ScyllaConfig::default()
+        };
+        let store = ScyllaStore::open(&config, StorePolicy::default()).await;
+        Arc::new(store.expect("the rows"))
     }
 
     /// Where logs and media are.
