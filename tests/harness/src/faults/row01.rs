@@ -28,18 +28,17 @@ pub async fn run(size: &Size) -> Report {
     let mut stages = cluster.roles(STAGES.map(|(stage, _)| stage)).await;
     let watch = Watch::start(&cluster.kafka.bootstrap()).await;
 
-    let accepted = submit(&api.api, "row01-", size.submissions).await;
-    report.figure("submissions", accepted.len());
     let kills = STAGES.len() * size.kills;
+    let first = size.submissions / 5;
+    let part = (size.submissions - first) / kills;
+    let mut accepted = submit(&api.api, "row01-", first).await;
+    if !watch.reach(first).await {
+        report.check(false, "no progress before the first kill");
+    }
     let mut longest = Duration::ZERO;
     for kill in 0..kills {
-        // From a fifth of the way on, evenly, and well before the end, so that there is progress to see.
-        let share = 0.2 + 0.5 * kill as f64 / kills as f64;
-        let at = (accepted.len() as f64 * share) as usize;
-        if !watch.reach(at).await {
-            report.check(false, format!("no progress before kill {kill}"));
-            break;
-        }
+        // Comes in right before the kill, so that every stage has work when it dies.
+        accepted.extend(submit(&api.api, &format!("row01-{kill}-"), part).await);
         let index = kill % STAGES.len();
         let (Some(stage), Some((name, topic))) = (stages.get_mut(index), STAGES.get(index)) else {
             continue;
@@ -54,6 +53,7 @@ pub async fn run(size: &Size) -> Report {
         );
         longest = longest.max(progress.unwrap_or_default());
     }
+    report.figure("submissions", accepted.len());
     report.figure("kills", kills);
     report.time(
         "longest wait for progress",

@@ -42,7 +42,9 @@ pub async fn run(size: &Size) -> Report {
         }
     }
     let struck = proxy.struck(requests::END_TXN);
-    let rebuilt = score.metric("trustcard_producer_rebuilds_total", "").await;
+    let rebuilt = score
+        .metric("trustcard_transactions_total", "outcome=\"rebuilt\"")
+        .await;
     let rebuilt = rebuilt.unwrap_or(0.0);
     report.figure("rounds", size.rounds);
     report.figure("EndTxn struck", struck);

@@ -69,7 +69,7 @@ pub async fn run(_size: &Size) -> Report {
 /// Waits until the stage says that it has stopped itself.
 async fn halted(role: &RoleProcess) {
     until("the stage to stop itself", async || {
-        let halted = role.metric("trustcard_halted", "").await?;
+        let halted = role.metric("trustcard_stage_halted", "").await?;
         (halted > 0.0).then_some(())
     })
     .await;
