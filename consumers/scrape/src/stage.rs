@@ -151,14 +151,14 @@ impl From<StoreError> for Stop {
     }
 }
 
-/// What a batch shows of the store: that it is away, that it answers, or nothing. What it holds and can't read back is no outage,
-/// and a message that was rejected never got to it.
+/// What a batch shows of the store: that it is away, that it answers, or nothing. What it holds and can't read back is an answer
+/// too: only so does the attempt count, and the message behind it gets its turn. One that was rejected never got to the store.
 fn store_answers(settled: &[Result<Outcome, StoreError>]) -> Option<bool> {
     let any = |shows: fn(&Result<Outcome, StoreError>) -> bool| settled.iter().any(shows);
     if any(|settled| matches!(settled, Err(StoreError::Unavailable(_)))) {
         return Some(false);
     }
-    any(|settled| !matches!(settled, Err(_) | Ok(Outcome::Reject(_)))).then_some(true)
+    any(|settled| !matches!(settled, Ok(Outcome::Reject(_)))).then_some(true)
 }
 
 impl ScrapeStage {
@@ -336,4 +336,21 @@ fn is_older(kept: &KeptPost, submission: &Submission) -> bool {
 fn failed_for(content: &Post, reasons: &[Reason]) -> bool {
     let mut failures = content.media.iter().filter_map(|media| media.failure);
     failures.any(|failure| reasons.contains(&failure))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unreadable_row_is_an_answer_and_a_rejected_message_shows_nothing() {
+        let away = || Err(StoreError::Unavailable("stalled".to_owned()));
+        let corrupt = || Err(StoreError::Corrupt("no outcome".to_owned()));
+        let rejected = || Ok(Outcome::Reject(Reason::SchemaMismatch));
+        let done = || Ok(Outcome::Skip(Reason::AlreadyFinished));
+        assert_eq!(store_answers(&[corrupt()]), Some(true));
+        assert_eq!(store_answers(&[done(), rejected()]), Some(true));
+        assert_eq!(store_answers(&[corrupt(), away()]), Some(false));
+        assert_eq!(store_answers(&[rejected()]), None);
+    }
 }

@@ -17,6 +17,8 @@ use crate::{
 
 /// How long the parts may take until all of them are ready.
 const START_DEADLINE: Duration = Duration::from_secs(60);
+/// Delays of the retry topics, milliseconds: nobody who watches a demo waits for an hour.
+const RETRY_TOPICS_MS: [u64; 3] = [1_000, 2_000, 4_000];
 
 /// A post of the demo and what came out.
 struct Row {
@@ -47,7 +49,8 @@ impl Row {
 ///
 /// # Errors
 /// When the pipeline can't be started or breaks.
-pub async fn run(args: DemoArgs, settings: Settings) -> Result<bool> {
+pub async fn run(args: DemoArgs, mut settings: Settings) -> Result<bool> {
+    settings.stages.retry_after(&RETRY_TOPICS_MS);
     let folder = fresh_folder(&args.data_dir)?;
     let data_dir = folder.path().to_owned();
     let up_args = UpArgs {

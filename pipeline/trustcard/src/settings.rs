@@ -145,14 +145,27 @@ impl Default for Stages {
             concurrency,
             ..RunnerConfig::default()
         };
-        let mut scrape = run(1, 64);
-        // About half a minute of attempts: a post that meets a passing fault of the upstream outlives it.
-        scrape.retry.attempts = 8;
         Self {
             record: run(256, 2),
-            scrape,
+            scrape: run(1, 64),
             detect: run(1, 8),
             score: run(64, 2),
+        }
+    }
+}
+
+impl Stages {
+    /// Sets the delays of every stage's retry topics, milliseconds.
+    #[cfg(feature = "sample-site")]
+    pub fn retry_after(&mut self, delays_ms: &[u64]) {
+        let all = [
+            &mut self.record,
+            &mut self.scrape,
+            &mut self.detect,
+            &mut self.score,
+        ];
+        for stage in all {
+            stage.retry_topics_ms = delays_ms.to_vec();
         }
     }
 }
