@@ -1,7 +1,7 @@
 # What a developer types. Scripts are in infra/dev; each installs what it needs on Debian (with sudo when not root), and
 # needs only make and a Rust toolchain from rustup to begin with.
 .DEFAULT_GOAL := help
-.PHONY: help demo test servers-up servers-down faults bench bench-engine lint schemas
+.PHONY: help demo demo-real test servers-up servers-down faults bench bench-engine lint schemas
 
 # Options of `trustcard demo`; DEMO_ARGS= keeps it running after the table, for a look around.
 DEMO_ARGS ?= --exit
@@ -11,6 +11,9 @@ help: ## Show this list
 
 demo: ## Sample posts through the whole pipeline, scored (DEMO_ARGS= keeps it running)
 	@infra/dev/demo.sh $(DEMO_ARGS)
+
+demo-real: ## The same on Apache Kafka and Apache Cassandra, which it starts and stops
+	@infra/dev/demo_real.sh $(DEMO_ARGS)
 
 test: ## Every test of the workspace
 	@infra/dev/test.sh

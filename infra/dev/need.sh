@@ -89,3 +89,17 @@ pull_models() {
     say "The models could not be fetched, see above: pictures will be \"not checked\""
     return 1
 }
+
+# Builds the release binary and fetches its models; sets `trustcard`, and `no_ml` where there are no models: build_demo ARGS...
+build_demo() {
+    need_build_tools
+    say "Building TrustCard (10 to 15 minutes the first time)"
+    cargo build --release --locked --bin trustcard
+    trustcard="${CARGO_TARGET_DIR:-target}/release/trustcard"
+    no_ml=()
+    # shellcheck disable=SC2034 # read by the scripts that call this
+    case " $* " in
+        *" --no-ml "*) ;;
+        *) pull_models "$trustcard" >&2 || no_ml=(--no-ml) ;;
+    esac
+}

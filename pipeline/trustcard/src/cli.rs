@@ -16,7 +16,7 @@ pub struct Cli {
 /// Commands. The first ones run the pipeline, the rest speak to it.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run every role in this process on embedded parts: a broker in memory, SQLite, a folder of media
+    /// Run every role in this process, by default on embedded parts: a broker in memory, SQLite, a folder of media
     Up(UpArgs),
     /// Run sample posts through the whole pipeline and show what came out
     #[cfg(feature = "sample-site")]
@@ -105,6 +105,9 @@ pub struct UpArgs {
     /// Scrape the built-in sample site instead of the real one
     #[arg(long)]
     pub sample_site: bool,
+    /// On the configured Kafka and database instead of embedded parts; their topics and tables must be there
+    #[arg(long)]
+    pub real: bool,
     /// Leave the models out; their components say `skipped: models_off`
     #[arg(long)]
     pub no_ml: bool,
@@ -127,6 +130,9 @@ pub struct DemoArgs {
     /// subfolder a carousel
     #[arg(long, value_name = "DIR")]
     pub posts: Option<PathBuf>,
+    /// On the configured Kafka and database instead of embedded parts; their topics and tables must be there
+    #[arg(long)]
+    pub real: bool,
     /// Leave the models out
     #[arg(long)]
     pub no_ml: bool,

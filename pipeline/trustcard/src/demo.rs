@@ -56,6 +56,7 @@ pub async fn run(args: DemoArgs, mut settings: Settings) -> Result<bool> {
     let up_args = UpArgs {
         sample_site: true,
         no_ml: args.no_ml,
+        real: args.real,
         data_dir: data_dir.clone(),
     };
     let mut up = Up::start(&up_args, folder, settings, args.posts.as_deref()).await?;
@@ -75,7 +76,7 @@ pub async fn run(args: DemoArgs, mut settings: Settings) -> Result<bool> {
             serde_json::to_string_pretty(&document(&rows, &up, good))?
         );
     } else {
-        print(&rows, &up, &data_dir, args.exit)?;
+        print(&rows, &up, &data_dir, &args)?;
     }
     if args.exit {
         up.stop().await?;
@@ -165,7 +166,7 @@ fn document(rows: &[Row], up: &Up, good: bool) -> Value {
     json!({ "as_expected": good, "models": up.models_line(), "p50_ms": p50, "p99_ms": p99, "posts": posts })
 }
 
-fn print(rows: &[Row], up: &Up, data_dir: &Path, ends: bool) -> Result<()> {
+fn print(rows: &[Row], up: &Up, data_dir: &Path, args: &DemoArgs) -> Result<()> {
     let mut shown = table(&[
         "post",
         "what it is",
@@ -200,6 +201,19 @@ fn print(rows: &[Row], up: &Up, data_dir: &Path, ends: bool) -> Result<()> {
         rows.len(),
         up.models_line()
     );
+    if args.real && args.exit {
+        say!(
+            "\nWithout --exit it keeps running on {}, to look around: the report of each post, the topics, /status.",
+            up.bootstrap()
+        );
+    } else {
+        next_steps(rows, up, data_dir, args.exit)?;
+    }
+    Ok(())
+}
+
+/// Where a reader of the table can look.
+fn next_steps(rows: &[Row], up: &Up, data_dir: &Path, ends: bool) -> Result<()> {
     say!("\nWhere to look next:");
     if ends {
         let program = std::env::args_os()

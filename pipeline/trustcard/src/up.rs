@@ -1,33 +1,31 @@
-//! `trustcard up`: every role in one process on embedded parts, over the same topics and the same code.
+//! `trustcard up`: every role in one process, on embedded parts or on real servers, over the same topics and the same code.
 
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use anyhow::{Context, Result};
 use engine::{
-    embedded::{EmbeddedBroker, EmbeddedTopic},
+    embedded::EmbeddedBroker,
     lifecycle::{Readiness, Shutdown},
 };
-use schemas::topics;
 use serde_json::json;
 
-use dead_letters::DeadLetterRows;
 pub use folder::DataFolder;
+use ground::Ground;
 
 use crate::{
     cli::UpArgs,
     parts::Parts,
     roles::{self, Role, Tasks},
-    rows,
     settings::Settings,
     show::say,
 };
 
 mod dead_letters;
 mod folder;
+mod ground;
 mod republish;
 #[cfg(feature = "sample-site")]
 mod site;
@@ -35,7 +33,8 @@ mod site;
 /// A running `up`.
 pub struct Up {
     parts: Parts,
-    broker: EmbeddedBroker,
+    /// The broker in this process; `None` on real servers.
+    broker: Option<EmbeddedBroker>,
     api: SocketAddr,
     shutdown: Shutdown,
     tasks: Tasks,
@@ -96,15 +95,14 @@ impl Up {
             "this binary was built without the sample site"
         );
 
-        let broker = EmbeddedBroker::start(&embedded_topics(settings.embedded.partitions))
-            .context("the embedded broker can't be started")?;
-        let store = rows::embedded(&settings, folder.path())?;
-        let kafka = broker.kafka().clone();
-        let kafka = kafka.with_archive(Arc::new(DeadLetterRows(store.clone())));
-        let parts = Parts::with_rows(store.clone().into(), settings, kafka, folder.path())?;
+        let ground = if args.real {
+            Ground::real(settings, folder.path()).await?
+        } else {
+            Ground::embedded(settings, folder.path()).await?
+        };
+        let parts = ground.parts;
         let (shutdown, mut tasks) = (Shutdown::new(), Tasks::new());
         parts.end_on_signal(&shutdown)?;
-        let unfinished = republish::unfinished(&store).await?;
         for role in [Role::Record, Role::Scrape, Role::Score] {
             roles::start_stage(role, &parts, &shutdown, &mut tasks).await?;
         }
@@ -119,11 +117,11 @@ impl Up {
             &shutdown,
             &mut tasks,
         )?;
-        republish::start(unfinished, &parts, &shutdown, &mut tasks)?;
+        republish::start(ground.unfinished, &parts, &shutdown, &mut tasks)?;
         let api = roles::api::start(listener, &parts, &shutdown, &mut tasks)?;
         let up = Self {
             parts,
-            broker,
+            broker: ground.broker,
             api,
             shutdown,
             tasks,
@@ -148,19 +146,22 @@ impl Up {
 
     fn greet(&self) -> Result<()> {
         say!("API      {}", self.api_url());
-        say!(
-            "broker   {}  (in memory; try: kcat -b {} -L)",
-            self.bootstrap(),
-            self.bootstrap()
-        );
+        let (bootstrap, embedded) = (self.bootstrap(), self.broker.is_some());
+        if embedded {
+            say!("broker   {bootstrap}  (in memory; try: kcat -b {bootstrap} -L)");
+        } else {
+            say!("broker   {bootstrap}");
+        }
         say!("data     {}", self.folder.path().display());
         say!("models   {}", self.models_line());
-        say!(
-            "Stages of other processes on this broker would escape its meter: scale out on a real Kafka."
-        );
-        say!(
-            "Results and dead letters are rolling windows on their topics; every result is a row: `trustcard results`."
-        );
+        if embedded {
+            say!(
+                "Stages of other processes on this broker would escape its meter: scale out on a real Kafka."
+            );
+            say!(
+                "Results and dead letters are rolling windows on their topics; every result is a row: `trustcard results`."
+            );
+        }
         Ok(())
     }
 
@@ -178,10 +179,10 @@ impl Up {
         format!("http://{}:{}", api.host, api.port)
     }
 
-    /// Address of the embedded broker.
+    /// Address of the broker.
     #[must_use]
     pub fn bootstrap(&self) -> &str {
-        self.broker.kafka().bootstrap()
+        self.parts.kafka.bootstrap()
     }
 
     /// One line about the models.
@@ -245,34 +246,4 @@ impl Up {
         self.shutdown.begin();
         roles::finish(self.tasks, &self.shutdown).await
     }
-}
-
-/// Every topic, and the groups that must have read a record before it may be forgotten. Results and dead letters have none:
-/// there they are rolling windows.
-fn embedded_topics(partitions: u32) -> Vec<EmbeddedTopic> {
-    let required = |topic: &str| -> &[&str] {
-        match topic {
-            topics::SUBMISSIONS => &["record", "scrape"],
-            topics::POSTS => &["detect"],
-            topics::DETECTIONS => &["score"],
-            _ => topics::STAGES
-                .iter()
-                .find(|stage| topics::retries(stage).iter().any(|retry| retry == topic))
-                .map_or(&[], std::slice::from_ref),
-        }
-    };
-    topics::all()
-        .into_iter()
-        .map(|topic| {
-            let groups = required(&topic)
-                .iter()
-                .map(|stage| topics::group(stage))
-                .collect();
-            EmbeddedTopic {
-                name: topic,
-                partitions,
-                required_groups: groups,
-            }
-        })
-        .collect()
 }

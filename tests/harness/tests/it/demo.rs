@@ -78,3 +78,36 @@ async fn the_table_is_for_people_and_says_what_was_not_checked() {
         assert!(text.contains(expected), "{expected} is missing in\n{text}");
     }
 }
+
+mod real {
+    use serde_json::Value;
+    use trustcard_tests::{cluster::Cluster, read::topic};
+
+    #[tokio::test]
+    async fn the_demo_on_kafka_and_cql_ends_with_every_post_as_expected() {
+        let cluster = Cluster::start(3).await;
+        let data = cluster.folder().join("demo-data");
+        let data = data.to_str().unwrap();
+        let arguments = [
+            "demo",
+            "--real",
+            "--exit",
+            "--json",
+            "--no-ml",
+            "--data-dir",
+            data,
+        ];
+        let document: Value = serde_json::from_str(&cluster.must(&arguments).await).unwrap();
+        assert_eq!(document["as_expected"], true, "{document:#}");
+        let posts = document["posts"].as_array().unwrap();
+        assert!(posts.len() >= 24, "{} posts", posts.len());
+
+        // They went through that broker, and into no other store.
+        let bootstrap = cluster.kafka.bootstrap();
+        let read = move || topic(&bootstrap, "trustcard.results");
+        let results = tokio::task::spawn_blocking(read).await.unwrap();
+        assert_eq!(results.len(), posts.len());
+        let folder = std::path::Path::new(data).join("demo");
+        assert!(folder.join("media").exists() && !folder.join("trustcard.db").exists());
+    }
+}

@@ -3,6 +3,7 @@
 
 mod architecture;
 mod commands;
+mod compose;
 mod demo;
 mod nothing_lost;
 mod real;
