@@ -25,6 +25,10 @@ pub async fn run(size: &Size) -> Report {
     let [api] = cluster.roles(["api"]).await;
     let watch = Watch::start(&bootstrap).await;
     let mut accepted = submit(&api.api, "row10-a", size.submissions / 100).await;
+    let [scrape, _detect, _score, _record] =
+        cluster.roles(["scrape", "detect", "score", "record"]).await;
+    watch.reach(accepted.len()).await;
+    remove(&bootstrap, &schemas::topics::dead_letters("scrape")).await;
     let good = first(&bootstrap).await;
     let to = bootstrap.clone();
     let sending = tokio::task::spawn_blocking(move || {
@@ -35,10 +39,6 @@ pub async fn run(size: &Size) -> Report {
     let poison_at = i64::try_from(accepted.len()).unwrap_or(0);
     accepted.extend(submit(&api.api, "row10-b", size.submissions / 100).await);
 
-    let topic = schemas::topics::dead_letters("scrape");
-    remove(&bootstrap, &topic).await;
-    let [scrape, _detect, _score, _record] =
-        cluster.roles(["scrape", "detect", "score", "record"]).await;
     until("commits to fail", async || {
         let failures = scrape.metric("trustcard_commit_failures_total", "").await?;
         (failures >= 2.0).then_some(())
