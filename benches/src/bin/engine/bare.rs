@@ -94,6 +94,8 @@ impl<'a> Sender<'a> {
             config.set("transaction.timeout.ms", "10000");
             // The client wants it no longer than that.
             config.set("message.timeout.ms", "10000");
+            // Success is what the commit says.
+            config.set("delivery.report.only.error", "true");
         }
         let producer = BaseProducer::from_config_and_context(&config, Reports::default())?;
         if delivery == Delivery::ExactlyOnce {

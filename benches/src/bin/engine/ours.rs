@@ -68,6 +68,8 @@ async fn work(place: &Place, delivery: Delivery, stop: Stop) -> Result<Told> {
     let config: RunnerConfig = serde_json::from_value(json!({
         "delivery": delivery.name(),
         "commit_interval_ms": COMMIT_MS,
+        // The topics of a stage nobody else runs don't exist; this one never retries.
+        "retry_topics_ms": [],
     }))?;
     let stage = NoOp {
         // Names of a process that does nothing else live as long as it does.
