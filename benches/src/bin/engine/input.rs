@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{broker::Broker, leg::Place, settings};
 
 /// The topic; the number changes with what is written to it.
-pub const TOPIC: &str = "bench.posts.1";
+pub const TOPIC: &str = "bench.posts.2";
 /// Partitions of input and output.
 pub const PARTITIONS: i32 = 6;
 
@@ -112,8 +112,8 @@ fn post(number: u64) -> Post {
     let post_id: String = (0..11)
         .map(|_| char::from(CODE[random.below(64) as usize]))
         .collect();
-    let mut caption = String::with_capacity(128);
-    while caption.len() < 90 {
+    let mut caption = String::with_capacity(192);
+    while caption.len() < 176 {
         random.word(&mut caption);
         caption.push(' ');
     }
