@@ -9,4 +9,5 @@ mod nothing_lost;
 mod real;
 mod roles;
 mod shutdown;
+mod topics;
 mod tracing;
