@@ -6,6 +6,7 @@ mod embedded;
 mod failures;
 mod ground;
 mod halts;
+mod lag;
 mod lifecycle;
 mod outcomes;
 mod poison;
