@@ -5,6 +5,7 @@ mod architecture;
 mod commands;
 mod compose;
 mod demo;
+mod lag;
 mod nothing_lost;
 mod real;
 mod roles;
