@@ -385,7 +385,7 @@ async fn a_retry_ages_from_the_time_it_is_due() {
     let headers = headers.iter().fold(OwnedHeaders::new(), |all, header| {
         all.insert(Header {
             key: &header.name,
-            value: Some(&header.value),
+            value: Some(&*header.value),
         })
     });
     let producer: BaseProducer = log.client().create().unwrap();
