@@ -46,7 +46,10 @@ pub async fn run(args: LagArgs, settings: &Settings) -> Result<()> {
     let mut monitor = monitor::of(&kafka, &config.groups, Arc::new(SystemClock))?;
     let first = look(&mut monitor).await?;
     show(&first, &args)?;
-    while args.watch {
+    if !args.watch {
+        return Ok(());
+    }
+    loop {
         tokio::time::sleep(AGAIN).await;
         match look(&mut monitor).await {
             Ok(lag) => show(&lag, &args)?,
@@ -55,7 +58,6 @@ pub async fn run(args: LagArgs, settings: &Settings) -> Result<()> {
             Err(other) => return Err(other.into()),
         }
     }
-    Ok(())
 }
 
 async fn look(monitor: &mut Monitor) -> Result<Lag, Failure> {

@@ -67,7 +67,10 @@ impl Rules {
     fn meet(&mut self, key: i16) -> Option<Fate> {
         let seen = self.seen.entry(key).or_default();
         *seen += 1;
-        let due = self.every.get(&key).filter(|(_, n)| *seen % n == 0);
+        let due = self
+            .every
+            .get(&key)
+            .filter(|(_, n)| (*seen).is_multiple_of(*n));
         let fate = match self.fates.get_mut(&key).filter(|(_, left)| *left > 0) {
             Some((fate, left)) => {
                 *left -= 1;

@@ -37,12 +37,15 @@ pub(super) struct Job {
     pub(super) count: bool,
 }
 
+/// A partition and the offset where reading began.
+type Place = (TopicPartition, i64);
+
 /// Reads; what was not found by `until`, or can't be read, is left out. Keys are partitions and first offsets.
 pub(super) fn read(
     client: &Arc<Client>,
     jobs: impl Iterator<Item = (TopicPartition, Job)>,
     until: Instant,
-) -> HashMap<(TopicPartition, i64), Found> {
+) -> HashMap<Place, Found> {
     let mut wanted: BTreeMap<TopicPartition, BTreeMap<i64, Job>> = BTreeMap::new();
     for (at, job) in jobs {
         let same = wanted.entry(at).or_default().entry(job.from).or_insert(job);
@@ -69,7 +72,7 @@ fn read_at_once(
     client: &Arc<Client>,
     jobs: Vec<(TopicPartition, Job)>,
     until: Instant,
-) -> Result<Vec<((TopicPartition, i64), Found)>, KafkaError> {
+) -> Result<Vec<(Place, Found)>, KafkaError> {
     let mut start = TopicPartitionList::with_capacity(jobs.len());
     let mut readers = Vec::with_capacity(jobs.len());
     for (at, job) in jobs {

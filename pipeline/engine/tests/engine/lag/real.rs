@@ -295,10 +295,19 @@ async fn behind_an_open_transaction_lag_is_what_waits_for_it_and_its_age_is_know
     assert_eq!(log.theirs(&all).await[&0], Some(5));
 
     writer.producer.commit_transaction(PATIENCE).unwrap();
-    let lag = monitor.round().await.unwrap();
+    // The broker lets readers past a transaction some time after its producer was told; until then its age is an estimate.
+    let lag = tokio::time::timeout(PATIENCE, async {
+        loop {
+            let lag = monitor.round().await.unwrap();
+            if of(&lag, &all)[0].lag_seconds == Some(1_000.0) && of(&lag, &some)[0].exact {
+                return lag;
+            }
+        }
+    });
+    let lag = lag.await.unwrap();
     assert_eq!(brief(&of(&lag, &all)[0]), (4, 1_000.0, State::Ok));
     assert_eq!(brief(&of(&lag, &some)[0]), (5, 1_000.0, State::Ok));
-    assert!(of(&lag, &all)[0].exact && of(&lag, &some)[0].exact);
+    assert!(of(&lag, &all)[0].exact);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
