@@ -118,3 +118,18 @@ async fn the_older_of_two_instances_with_one_name_is_fenced_and_writes_nothing_m
     rig.complete(sent + 1).await;
     newer.drain().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_producer_whose_transactional_id_was_taken_over_ends_its_instance() {
+    let rig = Rig::new(2).await;
+    rig.publish(&notes(0..100)).await;
+    let mut started = rig.start_as("taken", TestStage::each(rig.forward()), config());
+    rig.complete(100).await;
+    // Not a member of the group, so that only the producer can tell.
+    rig.take_over("taken").await;
+    rig.publish(&notes(100..200)).await;
+    let error = started.end().await.unwrap_err();
+    assert!(matches!(error, RunnerError::Fenced), "{error}");
+    assert_eq!(started.transactions("fenced"), 1);
+    assert_eq!(rig.ids().await, (0..100).collect::<Vec<_>>());
+}

@@ -5,16 +5,18 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use async_trait::async_trait;
+use schemas::{Reason, Record, topics};
 use tokio::sync::Semaphore;
 use trustcard_engine::{
-    Assignor, GroupConfig, GroupProtocol, Instance, Kafka, Outcome, RunnerConfig,
+    Archive, Assignor, GroupConfig, GroupProtocol, Instance, Kafka, Outcome, RunnerConfig,
 };
 
 use super::{
     exactly_once::config,
     rig::{Rig, Started},
 };
-use crate::support::{TestStage, notes, until};
+use crate::support::{TestStage, notes, read, until};
 
 const COOPERATIVE: GroupConfig = GroupConfig {
     protocol: GroupProtocol::Classic,
@@ -126,7 +128,7 @@ async fn a_named_member_keeps_its_partitions_over_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stage_that_hangs_delays_a_rebalance_only_for_the_drain_time() {
+async fn what_a_stage_ends_after_its_partition_has_moved_counts_for_nothing() {
     let rig = Rig::new(2).await;
     rig.publish(&notes(0..100)).await;
     let (entered, release) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
@@ -156,4 +158,67 @@ async fn a_stage_that_hangs_delays_a_rebalance_only_for_the_drain_time() {
     hanging.drain().await.unwrap();
     other.drain().await.unwrap();
     rig.complete(100).await;
+}
+
+/// Keeps dead letters only once it may.
+struct Locked {
+    entered: Semaphore,
+    key: Semaphore,
+}
+
+#[async_trait]
+impl Archive for Locked {
+    async fn keep(&self, _: Vec<Record>) -> Result<(), String> {
+        self.entered.add_permits(1);
+        let _passes = self.key.acquire().await.map_err(|e| e.to_string())?;
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_hangs_delays_a_rebalance_for_the_drain_time_and_writes_nothing_of_what_was_taken_away()
+ {
+    let rig = Rig::new(2).await;
+    rig.publish(&notes(0..100)).await;
+    let reject = || TestStage::each(|_| Outcome::Reject(Reason::PostUndecodable));
+    let archive = Arc::new(Locked {
+        entered: Semaphore::new(0),
+        key: Semaphore::new(0),
+    });
+    let hanging = rig.start_on(
+        rig.kafka()
+            .with_archive(Arc::clone(&archive) as Arc<dyn Archive>),
+        reject(),
+        RunnerConfig {
+            drain_ms: 200,
+            ..unlimited()
+        },
+    );
+    let _under_way = archive.entered.acquire().await.unwrap();
+    let other = rig.start(reject(), unlimited());
+    let dead = topics::dead_letters(rig.stage);
+    until("the other has taken partitions over", async || {
+        !rig.committed(&dead).await.is_empty()
+    })
+    .await;
+    archive.key.add_permits(1_000);
+    until("every letter is there", async || {
+        rig.committed(&dead).await.len() >= 100
+    })
+    .await;
+    assert!(hanging.transactions("aborted") >= 1);
+    hanging.drain().await.unwrap();
+    other.drain().await.unwrap();
+    let letters = rig.committed(&dead).await;
+    let mut ids: Vec<u32> = letters.iter().map(|letter| read(letter).id).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, (0..100).collect::<Vec<_>>());
+}
+
+/// As many dead letters as there are.
+fn unlimited() -> RunnerConfig {
+    let mut config = config();
+    config.limits.run_length = 10_000;
+    config.limits.window = 100_000;
+    config
 }

@@ -9,6 +9,7 @@ use rdkafka::{
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
     error::KafkaError,
+    producer::{BaseProducer, Producer as _},
 };
 use schemas::{Record, topics};
 use tokio::task::JoinHandle;
@@ -82,6 +83,20 @@ impl Rig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.bootstrap);
         config
+    }
+
+    /// Takes over the transactional id of the stage's instance of that name.
+    pub async fn take_over(&self, name: &str) {
+        let mut config = self.client();
+        config.set(
+            "transactional.id",
+            format!("trustcard.{}.{name}", self.stage),
+        );
+        let taken = tokio::task::spawn_blocking(move || {
+            let producer: BaseProducer = config.create()?;
+            producer.init_transactions(PATIENCE)
+        });
+        taken.await.unwrap().unwrap();
     }
 
     pub fn kafka(&self) -> Kafka {
