@@ -178,7 +178,8 @@ impl Archive for Locked {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_hangs_delays_a_rebalance_for_the_drain_time_and_writes_nothing_of_what_was_taken_away()
  {
-    let rig = Rig::new(2).await;
+    // Eagerly, so that whatever the commit under way holds is taken away, if only for a moment.
+    let rig = Rig::new(2).await.with_group(EAGER);
     rig.publish(&notes(0..100)).await;
     let reject = || TestStage::each(|_| Outcome::Reject(Reason::PostUndecodable));
     let archive = Arc::new(Locked {
