@@ -7,6 +7,7 @@ mod at_least_once;
 pub mod clock;
 pub mod config;
 mod consumer;
+pub mod copy;
 mod delivery;
 pub mod embedded;
 pub mod gate;
