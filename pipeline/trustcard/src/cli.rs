@@ -44,6 +44,11 @@ pub enum Command {
     Topics(crate::topics::TopicsCommand),
     /// Create the tables of ScyllaDB or Cassandra, or bring them up to date
     Migrate(crate::migrate::MigrateArgs),
+    /// Look at dead letters, send them back, let a halted stage go on
+    #[command(subcommand)]
+    Dlq(crate::dlq::args::DlqCommand),
+    /// Score again what was detected between two times
+    Replay(crate::replay::args::ReplayArgs),
     /// Fetch and check the models
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -85,6 +90,8 @@ impl Command {
             Self::Lag(_) => "lag",
             Self::Topics(_) => "topics",
             Self::Migrate(_) => "migrate",
+            Self::Dlq(_) => "dlq",
+            Self::Replay(_) => "replay",
             Self::Models(_) => "models",
             Self::CheckConfig => "check-config",
         }

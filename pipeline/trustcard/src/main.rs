@@ -9,12 +9,14 @@ mod cli;
 mod client;
 #[cfg(feature = "sample-site")]
 mod demo;
+mod dlq;
 mod exit;
 mod halts;
 mod lag;
 mod migrate;
 mod models;
 mod parts;
+mod replay;
 mod roles;
 mod rows;
 mod settings;
@@ -76,6 +78,8 @@ async fn run(command: cli::Command, settings: settings::Settings) -> Result<bool
         Command::Lag(args) => lag::run(args, &settings).await?,
         Command::Topics(command) => return topics::run(command, &settings).await,
         Command::Migrate(args) => migrate::run(args, &settings).await?,
+        Command::Dlq(command) => return dlq::run(command, &settings).await,
+        Command::Replay(args) => return replay::run(args, &settings).await,
         Command::Models(command) => models::run(command, &settings).await?,
         Command::CheckConfig => settings::print(&settings)?,
     }

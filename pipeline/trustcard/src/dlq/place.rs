@@ -1,0 +1,192 @@
+//! Where dead letters are: on their topics, or, under a running `trustcard up`, in rows, because its topics are rolling
+//! windows.
+
+use std::{net::ToSocketAddrs, path::Path, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use engine::{
+    Kafka,
+    copy::{self, Marks, Ranges, Reader, Source},
+};
+use schemas::{Header, Record, topics};
+use store::{KeptDeadLetter, Operations, SqliteStore, Store};
+
+use super::{args::PlaceArgs, letter::Letter, progress::Progress};
+use crate::{exit::Failure, settings::Settings, up};
+
+/// For a connection to the broker of an `up` that may have ended.
+const CONNECT: Duration = Duration::from_secs(1);
+/// Records looked at in one go.
+const PAGE: usize = 500;
+
+/// Where letters are.
+pub enum Place {
+    /// On the topics of a cluster.
+    Topics(Kafka),
+    /// Rows of a running `up`, and its broker.
+    Rows(Arc<SqliteStore>, Kafka),
+}
+
+impl Place {
+    /// The broker that was named, that of a running `up` on the data folder, or the configured one; and the store beside it.
+    ///
+    /// # Errors
+    /// When the store can't be opened.
+    pub fn find(args: &PlaceArgs, settings: &Settings) -> Result<(Self, Arc<dyn Store>)> {
+        let sqlite = open_rows(&args.data_dir, settings)?;
+        let place = match (&args.bootstrap, running_up(&args.data_dir)) {
+            (None, Some(bootstrap)) => {
+                let kafka = Kafka::new(bootstrap, settings.kafka.client.clone());
+                Self::Rows(Arc::clone(&sqlite), kafka)
+            }
+            (named, _) => {
+                let mut kafka = settings.kafka.clone();
+                if let Some(bootstrap) = named {
+                    kafka.bootstrap.clone_from(bootstrap);
+                }
+                Self::Topics(kafka.cluster())
+            }
+        };
+        Ok((place, sqlite))
+    }
+
+    /// The letters of a stage, each with whether it is still open, handed to `see` in no order.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub async fn letters(&self, stage: &str, mut see: impl FnMut(Letter, bool)) -> Result<()> {
+        match self {
+            Self::Rows(rows, _) => {
+                for row in rows.dead_letters(stage, u32::MAX).await? {
+                    see(letter_of(row), true);
+                }
+            }
+            Self::Topics(kafka) => {
+                let topic = topics::dead_letters(stage);
+                let marks = marks(kafka, stage).await?;
+                let progress = Progress::of(&marks);
+                let ranges = copy::bounds(kafka, &topic).await.map_err(unreadable)?;
+                read(kafka, &topic, &ranges, |source| {
+                    let letter = Letter::from(source);
+                    let open = progress.is_open(&letter);
+                    see(letter, open);
+                })
+                .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The letter at a place; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub async fn letter(
+        &self,
+        stage: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<Option<(Letter, bool)>> {
+        let mut found = None;
+        match self {
+            Self::Rows(..) => {
+                let id = format!("{partition}:{offset}");
+                self.letters(stage, |letter, open| {
+                    if letter.id == id && found.is_none() {
+                        found = Some((letter, open));
+                    }
+                })
+                .await?;
+            }
+            Self::Topics(kafka) => {
+                let topic = topics::dead_letters(stage);
+                let bounds = copy::bounds(kafka, &topic).await.map_err(unreadable)?;
+                if !bounds
+                    .get(&partition)
+                    .is_some_and(|bounds| bounds.contains(&offset))
+                {
+                    return Ok(None);
+                }
+                let marks = marks(kafka, stage).await?;
+                let progress = Progress::of(&marks);
+                let ranges = Ranges::from([(partition, offset..offset + 1)]);
+                read(kafka, &topic, &ranges, |source| {
+                    // Where only a mark of a transaction is, the next record is none of ours.
+                    if source.offset == offset {
+                        let letter = Letter::from(source);
+                        let open = progress.is_open(&letter);
+                        found = Some((letter, open));
+                    }
+                })
+                .await?;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// How far letters of a stage were sent back.
+async fn marks(kafka: &Kafka, stage: &str) -> Result<Marks> {
+    let marks = copy::progress(kafka, &topics::dead_letters(stage), &super::group(stage)).await;
+    Ok(marks.map_err(unreadable)?)
+}
+
+async fn read(
+    kafka: &Kafka,
+    topic: &str,
+    ranges: &Ranges,
+    mut see: impl FnMut(Source),
+) -> Result<()> {
+    let mut reader = Reader::open(kafka, topic, "trustcard.look", ranges).map_err(unreadable)?;
+    loop {
+        let batch = reader.batch(PAGE).await.map_err(unreadable)?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        batch.into_iter().for_each(&mut see);
+    }
+}
+
+fn unreadable(error: copy::CopyError) -> Failure {
+    Failure::Unavailable(format!("dead letters can't be read: {error}"))
+}
+
+/// The rows in a data folder.
+///
+/// # Errors
+/// When they can't be opened.
+pub fn open_rows(data_dir: &Path, settings: &Settings) -> Result<Arc<SqliteStore>> {
+    let shown = data_dir.display();
+    std::fs::create_dir_all(data_dir)
+        .with_context(|| format!("the data folder {shown} can't be made"))?;
+    let store = SqliteStore::open(&data_dir.join("trustcard.db"), settings.store.clone())
+        .with_context(|| format!("the database in {shown} can't be opened"))?;
+    Ok(Arc::new(store))
+}
+
+/// The broker of the `up` that runs on the data folder.
+pub fn running_up(data_dir: &Path) -> Option<String> {
+    let bootstrap = up::bootstrap_of(data_dir)?;
+    let first = bootstrap.split(',').next()?;
+    let mut addresses = first.to_socket_addrs().ok()?;
+    addresses
+        .any(|address| std::net::TcpStream::connect_timeout(&address, CONNECT).is_ok())
+        .then_some(bootstrap)
+}
+
+fn letter_of(row: KeptDeadLetter) -> Letter {
+    let (_, partition, offset) = row.origin.clone();
+    let headers = row.headers.iter();
+    let headers = headers.map(|(name, value)| Header::new(name, value.as_slice()));
+    let record = Record {
+        topic: topics::dead_letters(&row.stage),
+        key: row.key.clone().map(Bytes::from),
+        value: row.value.clone().map(Bytes::from),
+        headers: headers.collect(),
+    };
+    Letter {
+        row: Some(row),
+        ..Letter::new(partition, offset, record, true)
+    }
+}
