@@ -1,7 +1,8 @@
 //! A dead letter as operators see it.
 
+use bytes::Bytes;
 use engine::copy::Source;
-use schemas::{Header, Record, dead_letter::DeadLetter};
+use schemas::{Header, Record, dead_letter::DeadLetter, topics};
 use serde_json::{Value, json};
 use store::KeptDeadLetter;
 
@@ -29,12 +30,25 @@ pub struct Letter {
 
 impl From<Source> for Letter {
     fn from(source: Source) -> Self {
-        Self::new(
-            source.partition,
-            source.offset,
-            source.record,
-            source.exact,
-        )
+        Self::new(source.partition, source.offset, source.record, source.exact)
+    }
+}
+
+impl From<KeptDeadLetter> for Letter {
+    fn from(row: KeptDeadLetter) -> Self {
+        let (_, partition, offset) = row.origin;
+        let headers = row.headers.iter();
+        let headers = headers.map(|(name, value)| Header::new(name, value.as_slice()));
+        let record = Record {
+            topic: topics::dead_letters(&row.stage),
+            key: row.key.clone().map(Bytes::from),
+            value: row.value.clone().map(Bytes::from),
+            headers: headers.collect(),
+        };
+        Self {
+            row: Some(row),
+            ..Self::new(partition, offset, record, true)
+        }
     }
 }
 
@@ -70,7 +84,8 @@ impl Letter {
     pub fn event_id(&self) -> Option<&str> {
         let own = self.original_headers().iter();
         let mut ids = own.filter(|header| header.name == "ce_id");
-        ids.next().and_then(|id| std::str::from_utf8(&id.value).ok())
+        ids.next()
+            .and_then(|id| std::str::from_utf8(&id.value).ok())
     }
 
     /// Everything about it.
@@ -142,12 +157,18 @@ mod tests {
             headers: vec![Header::new("ce_id", "one"), Header::new("dl-replays", "2")],
         });
         let letter = Letter::new(1, 20, record, true);
-        assert_eq!((letter.code(), letter.event_id()), ("invalid_json", Some("one")));
+        assert_eq!(
+            (letter.code(), letter.event_id()),
+            ("invalid_json", Some("one"))
+        );
         let shown = letter.document(true);
         assert_eq!(shown["letter"], "1:20");
         assert_eq!(shown["origin"]["offset"], 7);
         assert_eq!(shown["replays"], 2);
-        assert_eq!(shown["headers"], json!([["ce_id", "one"], ["dl-replays", "2"]]));
+        assert_eq!(
+            shown["headers"],
+            json!([["ce_id", "one"], ["dl-replays", "2"]])
+        );
         assert_eq!(shown["value"], json!({ "hex": "ff7b" }));
 
         let stray = Record {

@@ -4,13 +4,12 @@
 use std::{net::ToSocketAddrs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use bytes::Bytes;
 use engine::{
     Kafka,
     copy::{self, Marks, Ranges, Reader, Source},
 };
-use schemas::{Header, Record, topics};
-use store::{KeptDeadLetter, Operations, SqliteStore, Store};
+use schemas::topics;
+use store::{Operations, SqliteStore, Store, StoreError};
 
 use super::{args::PlaceArgs, letter::Letter, progress::Progress};
 use crate::{exit::Failure, settings::Settings, up};
@@ -58,8 +57,12 @@ impl Place {
     pub async fn letters(&self, stage: &str, mut see: impl FnMut(Letter, bool)) -> Result<()> {
         match self {
             Self::Rows(rows, _) => {
-                for row in rows.dead_letters(stage, u32::MAX).await? {
-                    see(letter_of(row), true);
+                for row in rows
+                    .dead_letters(stage, u32::MAX)
+                    .await
+                    .map_err(store_failed)?
+                {
+                    see(Letter::from(row), true);
                 }
             }
             Self::Topics(kafka) => {
@@ -175,18 +178,7 @@ pub fn running_up(data_dir: &Path) -> Option<String> {
         .then_some(bootstrap)
 }
 
-fn letter_of(row: KeptDeadLetter) -> Letter {
-    let (_, partition, offset) = row.origin.clone();
-    let headers = row.headers.iter();
-    let headers = headers.map(|(name, value)| Header::new(name, value.as_slice()));
-    let record = Record {
-        topic: topics::dead_letters(&row.stage),
-        key: row.key.clone().map(Bytes::from),
-        value: row.value.clone().map(Bytes::from),
-        headers: headers.collect(),
-    };
-    Letter {
-        row: Some(row),
-        ..Letter::new(partition, offset, record, true)
-    }
+/// The store did not answer.
+pub fn store_failed(error: StoreError) -> Failure {
+    Failure::Unavailable(error.to_string())
 }
