@@ -32,6 +32,8 @@ pub(crate) struct Position {
     pub(crate) epoch: u64,
     /// The offset to commit: of the last record, plus one.
     pub(crate) next_offset: i64,
+    /// What is written beside it.
+    pub(crate) note: Option<String>,
 }
 
 /// Somebody whose offsets a transaction commits.

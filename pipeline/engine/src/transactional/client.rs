@@ -180,12 +180,13 @@ impl Client {
     pub(super) fn offsets(&self, offsets: &Offsets, until: Instant) -> Result<(), Failure> {
         let mut list = TopicPartitionList::with_capacity(offsets.positions.len());
         for position in &offsets.positions {
-            list.add_partition_offset(
-                &position.at.topic,
-                position.at.partition,
-                Offset::Offset(position.next_offset),
-            )
-            .map_err(|error| Failure::Abort(error.to_string()))?;
+            let mut element = list.add_partition(&position.at.topic, position.at.partition);
+            element
+                .set_offset(Offset::Offset(position.next_offset))
+                .map_err(|error| Failure::Abort(error.to_string()))?;
+            if let Some(note) = &position.note {
+                element.set_metadata(note);
+            }
         }
         loop {
             let metadata = offsets.member.metadata(&offsets.positions);

@@ -56,6 +56,7 @@ impl Delivery for Transactional {
             at: part.at.clone(),
             epoch: part.epoch,
             next_offset: part.next_offset,
+            note: None,
         });
         let offsets = Offsets {
             member: Arc::clone(&self.member),
