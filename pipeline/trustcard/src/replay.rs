@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use anyhow::Result;
 use async_trait::async_trait;
 use engine::{
-    Clock, Kafka, SystemClock,
+    Clock, Kafka, RunnerError, SystemClock,
     copy::{self, Copier, CopyConfig, CopyError, Decision, Ended, Mark, Marks, Ranges, Source},
 };
 use futures::future::try_join_all;
@@ -17,8 +17,9 @@ use store::Store;
 use uuid::Uuid;
 
 use crate::{
-    dlq::place::{open_rows, running_up},
+    dlq::place::running_up,
     exit::Failure,
+    rows,
     settings::Settings,
     show::{progress_bar, say, table},
 };
@@ -44,11 +45,7 @@ pub async fn run(args: ReplayArgs, settings: &Settings) -> Result<bool> {
         ))
         .into());
     }
-    let store = open_rows(data_dir, settings)?;
-    let mut kafka = settings.kafka.clone();
-    if let Some(bootstrap) = &args.place.bootstrap {
-        kafka.bootstrap.clone_from(bootstrap);
-    }
+    let store = rows::open(settings, data_dir).await?.store;
     let now = SystemClock.now();
     let id = args
         .id
@@ -64,7 +61,7 @@ pub async fn run(args: ReplayArgs, settings: &Settings) -> Result<bool> {
         dry_run: args.dry_run,
     };
     let mut replay = Replay {
-        kafka: kafka.cluster(),
+        kafka: args.place.cluster(settings),
         store: &*store,
         asked: (args.from, args.to),
         now,
@@ -148,13 +145,18 @@ impl Replay<'_> {
         Ok(())
     }
 
-    fn failed(&self, id: &str, error: &CopyError) -> Failure {
-        match (error, &self.plan) {
+    fn failed(&self, id: &str, error: &CopyError) -> anyhow::Error {
+        let failure = match (error, &self.plan) {
+            (CopyError::Fenced, _) => {
+                let error = anyhow::Error::new(RunnerError::Fenced);
+                return error.context("another process has gone on with this replay");
+            }
             (CopyError::Copier(detail), None) => Failure::Configuration(detail.clone()),
             _ => Failure::Unavailable(format!(
                 "the replay can't go on: {error}. What was copied is complete; go on with `trustcard replay --id {id}`"
             )),
-        }
+        };
+        failure.into()
     }
 
     fn tell(&self, args: &ReplayArgs, id: &str, ended: Ended) -> Result<()> {

@@ -38,7 +38,7 @@ impl From<KeptDeadLetter> for Letter {
     fn from(row: KeptDeadLetter) -> Self {
         let (_, partition, offset) = row.origin;
         let headers = row.headers.iter();
-        let headers = headers.map(|(name, value)| Header::new(name, value.as_slice()));
+        let headers = headers.map(|(name, value)| Header::new(name.clone(), value.clone()));
         let record = Record {
             topic: topics::dead_letters(&row.stage),
             key: row.key.clone().map(Bytes::from),

@@ -8,12 +8,9 @@ use schemas::topics;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{
-    args::PlaceArgs,
-    letter::Letter,
-    place::{Place, store_failed},
-};
+use super::{args::PlaceArgs, letter::Letter, place::Place};
 use crate::{
+    rows,
     settings::Settings,
     show::{numbers, say, table},
 };
@@ -55,7 +52,7 @@ pub async fn ls(
     args: &PlaceArgs,
     settings: &Settings,
 ) -> Result<()> {
-    let (place, store) = Place::find(args, settings)?;
+    let (place, store) = Place::find(args, settings).await?;
     let mut all = BTreeMap::new();
     let mut halts = BTreeMap::new();
     for name in topics::STAGES {
@@ -67,7 +64,7 @@ pub async fn ls(
             |letter: Letter, open| counts.entry(letter.code()).or_default().see(&letter, open);
         place.letters(name, see).await?;
         all.insert(name, counts);
-        if let Some(halt) = store.halted(name).await.map_err(store_failed)? {
+        if let Some(halt) = store.halted(name).await.map_err(rows::failed)? {
             halts.insert(name, halt);
         }
     }
@@ -116,7 +113,7 @@ pub async fn show(
     args: &PlaceArgs,
     settings: &Settings,
 ) -> Result<bool> {
-    let (place, _) = Place::find(args, settings)?;
+    let (place, _) = Place::find(args, settings).await?;
     let found = match at(wanted) {
         Some((partition, offset)) => place.letter(stage, partition, offset).await?,
         None => {
@@ -160,8 +157,8 @@ pub async fn release(
     args: &PlaceArgs,
     settings: &Settings,
 ) -> Result<bool> {
-    let (_, store) = Place::find(args, settings)?;
-    let released = store.release(stage).await.map_err(store_failed)?;
+    let (_, store) = Place::find(args, settings).await?;
+    let released = store.release(stage).await.map_err(rows::failed)?;
     if json {
         say!("{}", json!({ "stage": stage, "released": released }));
         return Ok(released.is_some());

@@ -3,16 +3,16 @@
 
 use std::{net::ToSocketAddrs, path::Path, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use engine::{
     Kafka,
     copy::{self, Marks, Ranges, Reader, Source},
 };
 use schemas::topics;
-use store::{Operations, SqliteStore, Store, StoreError};
+use store::{Operations, SqliteStore, Store};
 
 use super::{args::PlaceArgs, letter::Letter, progress::Progress};
-use crate::{exit::Failure, settings::Settings, up};
+use crate::{exit::Failure, rows, settings::Settings, up};
 
 /// For a connection to the broker of an `up` that may have ended.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -27,27 +27,31 @@ pub enum Place {
     Rows(Arc<SqliteStore>, Kafka),
 }
 
+impl PlaceArgs {
+    /// The broker that was named, or the configured one.
+    #[must_use]
+    pub fn cluster(&self, settings: &Settings) -> Kafka {
+        let mut kafka = settings.kafka.clone();
+        if let Some(bootstrap) = &self.bootstrap {
+            kafka.bootstrap.clone_from(bootstrap);
+        }
+        kafka.cluster()
+    }
+}
+
 impl Place {
     /// The broker that was named, that of a running `up` on the data folder, or the configured one; and the store beside it.
     ///
     /// # Errors
     /// When the store can't be opened.
-    pub fn find(args: &PlaceArgs, settings: &Settings) -> Result<(Self, Arc<dyn Store>)> {
-        let sqlite = open_rows(&args.data_dir, settings)?;
-        let place = match (&args.bootstrap, running_up(&args.data_dir)) {
-            (None, Some(bootstrap)) => {
-                let kafka = Kafka::new(bootstrap, settings.kafka.client.clone());
-                Self::Rows(Arc::clone(&sqlite), kafka)
-            }
-            (named, _) => {
-                let mut kafka = settings.kafka.clone();
-                if let Some(bootstrap) = named {
-                    kafka.bootstrap.clone_from(bootstrap);
-                }
-                Self::Topics(kafka.cluster())
-            }
-        };
-        Ok((place, sqlite))
+    pub async fn find(args: &PlaceArgs, settings: &Settings) -> Result<(Self, Arc<dyn Store>)> {
+        if let (None, Some(bootstrap)) = (&args.bootstrap, running_up(&args.data_dir)) {
+            let sqlite = rows::embedded(settings, &args.data_dir)?;
+            let kafka = Kafka::new(bootstrap, settings.kafka.client.clone());
+            return Ok((Self::Rows(Arc::clone(&sqlite), kafka), sqlite));
+        }
+        let store = rows::open(settings, &args.data_dir).await?.store;
+        Ok((Self::Topics(args.cluster(settings)), store))
     }
 
     /// The letters of a stage, each with whether it is still open, handed to `see` in no order.
@@ -60,7 +64,7 @@ impl Place {
                 for row in rows
                     .dead_letters(stage, u32::MAX)
                     .await
-                    .map_err(store_failed)?
+                    .map_err(rows::failed)?
                 {
                     see(Letter::from(row), true);
                 }
@@ -155,19 +159,6 @@ fn unreadable(error: copy::CopyError) -> Failure {
     Failure::Unavailable(format!("dead letters can't be read: {error}"))
 }
 
-/// The rows in a data folder.
-///
-/// # Errors
-/// When they can't be opened.
-pub fn open_rows(data_dir: &Path, settings: &Settings) -> Result<Arc<SqliteStore>> {
-    let shown = data_dir.display();
-    std::fs::create_dir_all(data_dir)
-        .with_context(|| format!("the data folder {shown} can't be made"))?;
-    let store = SqliteStore::open(&data_dir.join("trustcard.db"), settings.store.clone())
-        .with_context(|| format!("the database in {shown} can't be opened"))?;
-    Ok(Arc::new(store))
-}
-
 /// The broker of the `up` that runs on the data folder.
 pub fn running_up(data_dir: &Path) -> Option<String> {
     let bootstrap = up::bootstrap_of(data_dir)?;
@@ -176,9 +167,4 @@ pub fn running_up(data_dir: &Path) -> Option<String> {
     addresses
         .any(|address| std::net::TcpStream::connect_timeout(&address, CONNECT).is_ok())
         .then_some(bootstrap)
-}
-
-/// The store did not answer.
-pub fn store_failed(error: StoreError) -> Failure {
-    Failure::Unavailable(error.to_string())
 }

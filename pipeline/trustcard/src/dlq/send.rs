@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 use anyhow::Result;
 use async_trait::async_trait;
 use engine::{
-    Clock, Kafka, Publisher, SystemClock,
-    copy::{self, Copier, CopyConfig, Decision, Ended, Mark, Marks, Ranges, Source},
+    Clock, Kafka, Publisher, RunnerError, SystemClock,
+    copy::{self, Copier, CopyConfig, CopyError, Decision, Ended, Mark, Marks, Ranges, Source},
 };
 use futures::future::try_join_all;
 use indicatif::ProgressBar;
@@ -19,12 +19,13 @@ use super::{
     fate::{Fate, Judge, run_at},
     group,
     letter::Letter,
-    place::{Place, store_failed},
+    place::Place,
     progress::Progress,
 };
 use crate::{
     exit::Failure,
     parts::{ACK_TIMEOUT, MAX_WAITING},
+    rows,
     settings::Settings,
     show::{progress_bar, say, table},
 };
@@ -37,11 +38,11 @@ const LISTED: usize = 50;
 /// # Errors
 /// When the broker or the store does not answer; what was sent until then stands, and the next start goes on.
 pub async fn run(args: &SendArgs, settings: &Settings) -> Result<bool> {
-    let (place, store) = Place::find(&args.place, settings)?;
+    let (place, store) = Place::find(&args.place, settings).await?;
     let mut sending = Sending::new(args, &*store);
     let ended = match &place {
         Place::Topics(kafka) => over_topics(kafka, args, &mut sending).await?,
-        Place::Rows(rows, kafka) => over_rows(rows, kafka, args, &mut sending).await?,
+        Place::Rows(kept, kafka) => over_rows(kept, kafka, args, &mut sending).await?,
     };
     sending.bar.finish_and_clear();
     sending.tell(args, &place, ended)?;
@@ -241,22 +242,25 @@ async fn over_topics(kafka: &Kafka, args: &SendArgs, sending: &mut Sending<'_>) 
     };
     sending.kafka = Some(kafka.clone());
     let ended = copy::copy(kafka, &config, sending).await;
-    Ok(ended.map_err(|error| {
-        Failure::Unavailable(format!(
+    Ok(ended.map_err(|error| match error {
+        CopyError::Fenced => anyhow::Error::new(RunnerError::Fenced)
+            .context("another `dlq replay` of this stage has begun"),
+        error => Failure::Unavailable(format!(
             "the letters can't be sent: {error}. What was sent is complete; start again to go on"
         ))
+        .into(),
     })?)
 }
 
 /// Rows, oldest first: sent and acknowledged, then forgotten.
 async fn over_rows(
-    rows: &SqliteStore,
+    store: &SqliteStore,
     kafka: &Kafka,
     args: &SendArgs,
     sending: &mut Sending<'_>,
 ) -> Result<Ended> {
-    let letters = rows.dead_letters(&args.stage, u32::MAX).await;
-    let letters = letters.map_err(store_failed)?;
+    let letters = store.dead_letters(&args.stage, u32::MAX).await;
+    let letters = letters.map_err(rows::failed)?;
     let publisher = Publisher::new(kafka, "trustcard-dlq", ACK_TIMEOUT, MAX_WAITING)?;
     sending.bar.set_length(letters.len() as u64);
     let mut sent = 0;
@@ -278,7 +282,10 @@ async fn over_rows(
         sent += u64::from(fate.as_ref().is_some_and(|fate| fate.record().is_some()));
         let over = !matches!(fate, None | Some(Fate::NotAsked | Fate::Refused(_)));
         if let Some(kept) = kept.filter(|_| over && !args.dry_run) {
-            rows.forget_dead_letter(&kept).await.map_err(store_failed)?;
+            store
+                .forget_dead_letter(&kept)
+                .await
+                .map_err(rows::failed)?;
         }
         sending.dealt_with(1).await;
     }
