@@ -124,11 +124,9 @@ impl<'a> Sending<'a> {
             *self.counts.entry(fate.name()).or_default() += 1;
             match fate {
                 Fate::NewRun(_, step) => steps.extend(step),
-                Fate::Refused(why) => {
-                    if self.refused.len() < LISTED {
-                        let listed = json!({ "letter": id, "code": code, "why": why });
-                        self.refused.push(listed);
-                    }
+                Fate::Refused(why) if self.refused.len() < LISTED => {
+                    let listed = json!({ "letter": id, "code": code, "why": why });
+                    self.refused.push(listed);
                 }
                 _ => {}
             }
@@ -242,14 +240,14 @@ async fn over_topics(kafka: &Kafka, args: &SendArgs, sending: &mut Sending<'_>) 
     };
     sending.kafka = Some(kafka.clone());
     let ended = copy::copy(kafka, &config, sending).await;
-    Ok(ended.map_err(|error| match error {
+    ended.map_err(|error| match error {
         CopyError::Fenced => anyhow::Error::new(RunnerError::Fenced)
             .context("another `dlq replay` of this stage has begun"),
         error => Failure::Unavailable(format!(
             "the letters can't be sent: {error}. What was sent is complete; start again to go on"
         ))
         .into(),
-    })?)
+    })
 }
 
 /// Rows, oldest first: sent and acknowledged, then forgotten.

@@ -61,7 +61,7 @@ pub async fn choose(
     };
     let replaced = match newest(&row, &event, run) {
         Ok(replaced) => replaced,
-        Err(choice) => return Ok(choice),
+        Err(choice) => return Ok(*choice),
     };
     let latest = store.latest(&event.post.post_id, now).await?;
     if latest.is_some_and(|latest| latest != event.analysis_id) {
@@ -75,19 +75,19 @@ pub async fn choose(
 
 /// The run whose result a rescoring of these detections would replace, if they are the newest. Earlier rescorings don't
 /// supersede what they were made from.
-fn newest(row: &AnalysisRow, event: &Detections, run: Run) -> Result<Run, Choice> {
+fn newest(row: &AnalysisRow, event: &Detections, run: Run) -> Result<Run, Box<Choice>> {
     let Some(result) = &row.result else {
-        return Err(Choice::Unfinished);
+        return Err(Box::new(Choice::Unfinished));
     };
     let this = event.run.started_ms;
     let begun = row.work.map_or(this, |work| work.run.started_ms);
     let ended = result.run.started_ms;
     let by_another = ended > this && result.run.cause != RunCause::Rescore;
     if begun > this || by_another || ended >= run.started_ms {
-        return Err(Choice::Superseded);
+        return Err(Box::new(Choice::Superseded));
     }
     if ended < this {
-        return Err(Choice::Unfinished);
+        return Err(Box::new(Choice::Unfinished));
     }
     Ok(result.run)
 }

@@ -60,7 +60,7 @@ impl Copier for Some9 {
             return Err("broken".to_owned());
         }
         let decide = |source: &Source| {
-            if read(&source.record).id % 10 == 0 {
+            if read(&source.record).id.is_multiple_of(10) {
                 return Decision::Pass;
             }
             Decision::Copy(Record {
