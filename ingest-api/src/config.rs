@@ -2,7 +2,16 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+
+use crate::{caller::ProxyHeader, rate_limit::RateLimitConfig};
+
+/// The secret of development, which everybody knows.
+const DEFAULT_SECRET: &str = "dev-secret-key-change-in-production";
+/// Shortest secret in production, in bytes.
+const SHORTEST_SECRET: usize = 32;
 
 /// Where the process runs; decides defaults and what anonymous callers may do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +39,7 @@ impl Environment {
 }
 
 /// Settings of the HTTP API.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ApiConfig {
     /// Address to listen on (API_HOST).
@@ -43,6 +52,15 @@ pub struct ApiConfig {
     pub environment: Environment,
     /// Debug mode (DEBUG); unset it is on everywhere but in production.
     pub debug: Option<bool>,
+    /// Key of the hashes by which clients are known (SECRET_KEY). Replicas share it. Never printed.
+    #[serde(skip_serializing)]
+    pub secret_key: SecretString,
+    /// Networks of proxies whose word on who asks is believed, such as `10.0.0.0/8`.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The headers they set, of which the first that is there counts; see [`crate::caller::Proxies`].
+    pub proxy_headers: Vec<ProxyHeader>,
+    /// How often clients without a key may ask.
+    pub rate_limit: RateLimitConfig,
     /// Whether /metrics is served (ENABLE_METRICS); 404 otherwise.
     pub enable_metrics: bool,
     /// Longest URL that is accepted, in characters (MAX_URL_LENGTH).
@@ -72,6 +90,10 @@ impl Default for ApiConfig {
             app_name: "TrustCard".to_owned(),
             environment: Environment::Development,
             debug: None,
+            secret_key: DEFAULT_SECRET.to_owned().into(),
+            trusted_proxies: Vec::new(),
+            proxy_headers: vec![ProxyHeader::XForwardedFor, ProxyHeader::XRealIp],
+            rate_limit: RateLimitConfig::default(),
             enable_metrics: true,
             max_url_length: schemas::post_url::MAX_URL_LENGTH,
             max_body_bytes: 64 * 1024,
@@ -91,6 +113,24 @@ impl ApiConfig {
     pub fn debug_mode(&self) -> bool {
         self.debug
             .unwrap_or(self.environment != Environment::Production)
+    }
+
+    /// Everything that is wrong with it, each naming its key and what to do. Values are not repeated where they are secret.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = self.rate_limit.problems();
+        let secret = self.secret_key.expose_secret();
+        if secret.is_empty() {
+            problems.push("api.secret_key (SECRET_KEY) is empty; set a random text".to_owned());
+        } else if self.environment == Environment::Production
+            && (secret == DEFAULT_SECRET || secret.len() < SHORTEST_SECRET)
+        {
+            problems.push(format!(
+                "api.secret_key (SECRET_KEY) is the default or shorter than {SHORTEST_SECRET} bytes; \
+                 in production set a random one, such as `openssl rand -hex 32` makes"
+            ));
+        }
+        problems
     }
 
     pub(crate) fn freshness_window_ms(&self) -> i64 {
@@ -113,6 +153,27 @@ impl ApiConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn production_wants_a_secret_of_its_own_and_nobody_is_shown_it() {
+        let mut config = ApiConfig::default();
+        assert!(config.problems().is_empty());
+        config.environment = Environment::Production;
+        let problems = config.problems();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains("SECRET_KEY") && !problems[0].contains("dev-secret"));
+        config.secret_key = "0123456789abcdef".repeat(2).into();
+        assert!(config.problems().is_empty());
+        for shown in [
+            format!("{config:?}"),
+            serde_json::to_string(&config).unwrap(),
+        ] {
+            assert!(!shown.contains("0123456789abcdef"), "{shown}");
+        }
+        config.secret_key = String::new().into();
+        config.environment = Environment::Development;
+        assert_eq!(config.problems().len(), 1);
+    }
 
     #[test]
     fn debug_mode_is_off_in_production_unless_it_was_asked_for() {

@@ -180,6 +180,22 @@ impl ApiError {
         )
     }
 
+    /// Too many requests; `seconds` from now there is room for another.
+    #[must_use]
+    pub fn rate_limited(seconds: u32, per_minute: u32, per_hour: u32) -> Self {
+        Self::new(
+            Code::RateLimitExceeded,
+            format!(
+                "Too many requests: {per_minute} a minute and {per_hour} an hour are possible. \
+                 Try again in {seconds} seconds."
+            ),
+        )
+        .detail("retry_after", seconds)
+        .detail("limit_per_minute", per_minute)
+        .detail("limit_per_hour", per_hour)
+        .retry_after(seconds)
+    }
+
     /// The broker did not take it.
     #[must_use]
     pub fn broker_unavailable() -> Self {

@@ -1,4 +1,5 @@
-//! What every request passes through, outermost first: its id and span, its measure, its deadline, and a net under panics.
+//! What every request passes through, outermost first: its id and span, its measure, who asks, how often, its deadline, and a net
+//! under panics.
 //! The bodies of errors are written here, where the request id is known.
 
 use std::{any::Any, sync::Arc};
@@ -13,23 +14,49 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
 use crate::{
+    caller::{self, Proxies},
     config::ApiConfig,
     error::ApiError,
     metrics::{Metrics, UNMATCHED},
+    rate_limit::{self, RateLimiter},
     request_id::{self, RequestId},
+    state::AppState,
 };
 
 /// Paths that machines ask every few seconds: logged at DEBUG.
 const PROBES: [&str; 4] = ["/health", "/health/live", "/health/ready", "/metrics"];
 
+/// What the layers work with.
+pub struct Around {
+    metrics: Arc<Metrics>,
+    config: Arc<ApiConfig>,
+    proxies: Arc<Proxies>,
+    limiter: RateLimiter,
+}
+
+impl Around {
+    /// The parts of the API's state that they need.
+    #[must_use]
+    pub fn of(state: &AppState) -> Self {
+        Self {
+            metrics: state.metrics.clone(),
+            config: state.config.clone(),
+            proxies: state.proxies.clone(),
+            limiter: state.limiter.clone(),
+        }
+    }
+}
+
 /// Wraps every route, unknown paths and unknown methods included.
-pub fn apply(router: Router, metrics: Arc<Metrics>, config: Arc<ApiConfig>) -> Router {
+pub fn apply(router: Router, around: Around) -> Router {
     router
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(config, bound))
-        .layer(from_fn_with_state(metrics, observe))
+        .layer(from_fn_with_state(around.config, bound))
+        .layer(from_fn_with_state(around.limiter, rate_limit::limit))
+        .layer(from_fn_with_state(around.proxies, caller::know))
+        .layer(from_fn_with_state(around.metrics, observe))
         .layer(from_fn(identify))
 }
 
@@ -147,7 +174,15 @@ mod tests {
             .route("/hangs", get(std::future::pending::<()>));
         let registry = prometheus::Registry::new();
         let metrics = Metrics::register(&registry, &config, "0", []).unwrap();
-        apply(routes, Arc::new(metrics), Arc::new(config))
+        let pseudonyms = caller::Pseudonyms::new(b"key").unwrap();
+        let limiter = RateLimiter::new(&config.rate_limit, pseudonyms, &registry).unwrap();
+        let around = Around {
+            metrics: Arc::new(metrics),
+            config: Arc::new(config),
+            proxies: Arc::default(),
+            limiter,
+        };
+        apply(routes, around)
     }
 
     async fn ask(app: Router, path: &str, id: &str) -> (StatusCode, serde_json::Value) {

@@ -4,7 +4,8 @@
 //! ([`views`], [`pages`]) never touches the broker.
 //!
 //! - [`config`]: settings; [`state`]: what handlers work with; [`router`]: every path; [`server`]: listening and draining;
-//! - [`layers`]: what every request passes through; [`request_id`], [`metrics`] and [`error`] belong to it;
+//! - [`layers`]: what every request passes through; [`request_id`], [`metrics`], [`caller`], [`rate_limit`] and [`error`] belong
+//!   to it;
 //! - [`body`] and [`extract`]: reading requests; [`access`]: who may do what;
 //! - `routes`: one file a group of paths;
 //! - [`record`]: the projection of submissions into rows.
@@ -12,6 +13,7 @@
 
 pub mod access;
 pub mod body;
+pub mod caller;
 pub mod config;
 pub mod error;
 pub mod extract;
@@ -19,6 +21,7 @@ pub mod intake;
 pub mod layers;
 pub mod metrics;
 pub mod pages;
+pub mod rate_limit;
 pub mod record;
 pub mod request_id;
 pub mod router;

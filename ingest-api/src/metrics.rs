@@ -6,6 +6,7 @@
 //! | `trustcard_http_request_duration_seconds` | `method`, `endpoint` | seconds |
 //! | `trustcard_http_requests_in_progress` | `method`, `endpoint` | requests |
 //! | `trustcard_analyses_submitted_total` | - | submissions that the broker acknowledged |
+//! | `trustcard_rate_limit_*` | see [`crate::rate_limit`] | |
 //! | `trustcard_app_info` | `app_name`, `version`, `environment` | always 1 |
 
 use axum::http::Method;

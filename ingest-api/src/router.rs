@@ -78,7 +78,7 @@ pub fn router(state: AppState) -> Router {
         registry: state.registry.clone(),
         metrics_enabled: state.config.enable_metrics,
     });
-    let (metrics, config) = (state.metrics.clone(), state.config.clone());
+    let around = layers::Around::of(&state);
     let routes = Router::new()
         .route("/", get(home::home))
         .route("/assets/trustcard.css", get(home::style))
@@ -92,5 +92,5 @@ pub fn router(state: AppState) -> Router {
         .route("/status", get(status::status))
         .with_state(state)
         .merge(ops);
-    layers::apply(routes, metrics, config)
+    layers::apply(routes, around)
 }

@@ -1,5 +1,7 @@
 //! Listening, and ending without cutting anybody off.
 
+use std::net::SocketAddr;
+
 use engine::lifecycle::Shutdown;
 use tokio::net::TcpListener;
 
@@ -18,8 +20,9 @@ pub async fn serve(
     let drain = state.config.drain();
     let part = state.readiness.part("api", "starting");
     let until = shutdown.clone();
-    let server = axum::serve(listener, router::router(state))
-        .with_graceful_shutdown(async move { until.wait().await });
+    let app = router::router(state).into_make_service_with_connect_info::<SocketAddr>();
+    let server =
+        axum::serve(listener, app).with_graceful_shutdown(async move { until.wait().await });
     part.ready();
     tokio::select! {
         ended = async { server.await } => ended,

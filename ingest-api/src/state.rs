@@ -4,9 +4,17 @@ use std::sync::Arc;
 
 use engine::{SharedClock, lifecycle::Readiness, publisher::Publisher};
 use prometheus::Registry;
+use secrecy::ExposeSecret;
 use store::{Store, StorePolicy};
 
-use crate::{config::ApiConfig, metrics::Metrics, pages::Pages, router};
+use crate::{
+    caller::{Proxies, Pseudonyms},
+    config::ApiConfig,
+    metrics::Metrics,
+    pages::Pages,
+    rate_limit::RateLimiter,
+    router,
+};
 
 /// What the API is given by the process it runs in.
 pub struct Parts {
@@ -37,6 +45,9 @@ pub enum StartError {
     /// A page can't be compiled.
     #[error("the pages of the API can't be read: {0}")]
     Pages(#[from] minijinja::Error),
+    /// The secret can't be a key.
+    #[error("SECRET_KEY can't be used: {0}")]
+    Secret(#[from] hmac::digest::InvalidLength),
 }
 
 /// What every handler works with. Clones are one and the same.
@@ -51,6 +62,8 @@ pub struct AppState {
     pub(crate) registry: Registry,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) pages: Arc<Pages>,
+    pub(crate) proxies: Arc<Proxies>,
+    pub(crate) limiter: RateLimiter,
     pub(crate) version: &'static str,
 }
 
@@ -68,6 +81,10 @@ impl AppState {
                 .iter()
                 .map(|endpoint| (endpoint.method, endpoint.path, endpoint.success)),
         )?;
+        let config = &parts.config;
+        let pseudonyms = Pseudonyms::new(config.secret_key.expose_secret().as_bytes())?;
+        let limiter = RateLimiter::new(&config.rate_limit, pseudonyms, &parts.registry)?;
+        let proxies = Proxies::new(config.trusted_proxies.clone(), config.proxy_headers.clone());
         Ok(Self {
             config: Arc::new(parts.config),
             store: parts.store,
@@ -78,6 +95,8 @@ impl AppState {
             registry: parts.registry,
             metrics: Arc::new(metrics),
             pages: Arc::new(Pages::new()?),
+            proxies: Arc::new(proxies),
+            limiter,
             version: parts.version,
         })
     }

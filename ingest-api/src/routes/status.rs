@@ -37,7 +37,7 @@ pub async fn status(State(state): State<AppState>) -> Json<Value> {
             "environment": state.config.environment.name(),
         },
         "configuration": {
-            "rate_limiting_enabled": false,
+            "rate_limiting_enabled": state.config.rate_limit.enabled,
             "metrics_enabled": state.config.enable_metrics,
             "debug_mode": state.config.debug_mode(),
         },

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use store::Analyses;
 use trustcard_ingest_api::{ApiConfig, Environment};
 
-use crate::support::{Api, post, url};
+use crate::support::{Api, config, post, url};
 
 const PATH: &str = "/api/analyze/batch";
 
@@ -115,7 +115,7 @@ async fn a_batch_of_bad_urls_alone_is_answered_not_failed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_are_exact() {
     // As many partitions as `up` has by default: the largest batch fits into an empty broker.
-    let api = Api::on(4, ApiConfig::default()).await;
+    let api = Api::on(4, config()).await;
     let most: Vec<String> = (0..10_000).map(|n| url(&format!("load{n}"))).collect();
     let told = api.post(PATH, &json!({ "urls": most })).await;
     assert_eq!(told.json()["accepted"], 10_000, "{}", told.status);
@@ -141,7 +141,7 @@ async fn limits_are_exact() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_larger_than_the_broker_is_accepted_as_far_as_it_fits() {
-    let api = Api::on(2, ApiConfig::default()).await;
+    let api = Api::on(2, config()).await;
     let longest: Vec<String> = (0..10_000).map(|n| url(&format!("{n:0>64}"))).collect();
     let answer = api.post(PATH, &json!({ "urls": longest })).await;
     assert_eq!(answer.status, 202, "{}", answer.text());
@@ -158,7 +158,7 @@ async fn anonymous_batches_and_listings_are_for_development() {
     for environment in [Environment::Staging, Environment::Production] {
         let config = ApiConfig {
             environment,
-            ..ApiConfig::default()
+            ..config()
         };
         let api = Api::with(config).await;
         let answer = api.post(PATH, &json!({ "urls": [url("A")] })).await;

@@ -11,7 +11,7 @@ use tokio::{
 };
 use trustcard_ingest_api::ApiConfig;
 
-use crate::support::{Answer, Api, url};
+use crate::support::{Answer, Api, config, url};
 
 /// What there is in the tables that intake writes.
 fn rows(api: &Api) -> i64 {
@@ -227,7 +227,7 @@ async fn shutdown_answers_what_is_in_flight() {
 async fn shutdown_does_not_wait_for_ever_for_a_caller_that_stopped() {
     let config = ApiConfig {
         drain_ms: 100,
-        ..ApiConfig::default()
+        ..config()
     };
     let mut api = Api::with(config).await;
     let (first, _) = halves("STUCK");
@@ -247,7 +247,7 @@ async fn shutdown_does_not_wait_for_ever_for_a_caller_that_stopped() {
 async fn a_body_that_never_ends_is_given_up() {
     let config = ApiConfig {
         body_timeout_ms: 200,
-        ..ApiConfig::default()
+        ..config()
     };
     let api = Api::with(config).await;
     let (first, _) = halves("SLOW");

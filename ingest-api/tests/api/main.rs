@@ -4,6 +4,7 @@
 mod batch;
 mod errors;
 mod faults;
+mod limits;
 mod ops;
 mod pages;
 mod projection;

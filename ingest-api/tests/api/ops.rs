@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use store::{Heartbeat, Operations};
 use trustcard_ingest_api::{ApiConfig, Environment};
 
-use crate::support::{Api, post, url};
+use crate::support::{Api, config, post, url};
 
 async fn beat(api: &Api, role: &str, details: Value) {
     let at = api.clock.now();
@@ -172,16 +172,16 @@ async fn metrics_have_their_names_and_labels_before_and_after_the_first_request(
     }
     assert!(!later.contains("/no/such/path"));
 
-    let config = ApiConfig {
+    let without = ApiConfig {
         enable_metrics: false,
-        ..ApiConfig::default()
+        ..config()
     };
-    let api = Api::with(config).await;
+    let api = Api::with(without).await;
     api.get("/metrics").await.error(404, "RESOURCE_NOT_FOUND");
-    let config = ApiConfig {
+    let production = ApiConfig {
         environment: Environment::Production,
-        ..ApiConfig::default()
+        ..config()
     };
-    let told = Api::with(config).await.get_json("/status").await;
+    let told = Api::with(production).await.get_json("/status").await;
     assert_eq!(told["configuration"]["debug_mode"], false);
 }

@@ -73,7 +73,7 @@ pub struct Api {
 
 impl Api {
     pub async fn start() -> Self {
-        Self::with(ApiConfig::default()).await
+        Self::with(config()).await
     }
 
     pub async fn with(config: ApiConfig) -> Self {
@@ -261,6 +261,13 @@ impl Drop for Api {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+/// Settings of a test: the defaults, but callers may ask as often as they like.
+pub fn config() -> ApiConfig {
+    let mut config = ApiConfig::default();
+    config.rate_limit.enabled = false;
+    config
 }
 
 /// A completed result, the golden one of the contracts.

@@ -72,6 +72,16 @@ impl Command {
         )
     }
 
+    /// Whether the HTTP API is part of it, or of what it shows.
+    #[must_use]
+    pub const fn serves_api(&self) -> bool {
+        #[cfg(feature = "sample-site")]
+        if matches!(self, Self::Demo(_)) {
+            return true;
+        }
+        matches!(self, Self::Up(_) | Self::Api(_) | Self::CheckConfig)
+    }
+
     /// Its name, part of the service's name in traces.
     #[must_use]
     pub const fn name(&self) -> &'static str {

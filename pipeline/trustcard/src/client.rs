@@ -164,11 +164,14 @@ impl Api {
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
-        let request = self.http.get(format!("{}{path}", self.base));
-        let answer = request
-            .send()
-            .await
-            .map_err(|error| self.unreachable(&error))?;
+        let answer = loop {
+            let request = self.http.get(format!("{}{path}", self.base)).send();
+            let answer = request.await.map_err(|error| self.unreachable(&error))?;
+            if answer.status() != StatusCode::TOO_MANY_REQUESTS {
+                break answer;
+            }
+            tokio::time::sleep(retry_after(&answer)).await;
+        };
         if answer.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }

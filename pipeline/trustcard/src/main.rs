@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: cli::Cli) -> Result<bool> {
-    let mut settings = settings::load()?;
+    let mut settings = settings::load(cli.command.serves_api())?;
     if !cli.command.serves() && !settings::names_log_level() {
         // A table or a progress bar is what these show; their logs are for when something is wrong.
         settings.telemetry.level = "WARN".to_owned();

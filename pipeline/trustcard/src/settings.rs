@@ -30,10 +30,16 @@ const PLAIN_NAMES: &[(&str, &str)] = &[
     ("DEBUG", "api.debug"),
     ("ENABLE_METRICS", "api.enable_metrics"),
     ("MAX_URL_LENGTH", "api.max_url_length"),
+    ("RATE_LIMIT_ENABLED", "api.rate_limit.enabled"),
+    ("RATE_LIMIT_PER_HOUR", "api.rate_limit.per_hour"),
+    ("RATE_LIMIT_PER_MINUTE", "api.rate_limit.per_minute"),
+    ("SECRET_KEY", "api.secret_key"),
     ("LOG_LEVEL", "telemetry.level"),
     ("LOG_JSON", "telemetry.json"),
 ];
 const LISTS: &[&str] = &[
+    "api.proxy_headers",
+    "api.trusted_proxies",
     "database.nodes",
     "scrape.network.media_hosts",
     "stages.record.retry_topics_ms",
@@ -178,11 +184,12 @@ pub fn names_log_level() -> bool {
         .any(|name| std::env::var_os(name).is_some())
 }
 
-/// Reads the settings of this process.
+/// Reads the settings of this process; those of the API are checked only where it is served, so that no other role needs its
+/// secret.
 ///
 /// # Errors
 /// [`Failure::Configuration`], naming the key.
-pub fn load() -> Result<Settings> {
+pub fn load(serves_api: bool) -> Result<Settings> {
     let text = |(name, value): (OsString, OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
@@ -201,7 +208,10 @@ pub fn load() -> Result<Settings> {
     };
     let settings: Settings =
         engine::config::load(&layers).map_err(|error| Failure::Configuration(error.to_string()))?;
-    let problems = settings.problems();
+    let mut problems = settings.problems();
+    if serves_api {
+        problems.extend(settings.api.problems());
+    }
     if problems.is_empty() {
         return Ok(settings);
     }

@@ -14,8 +14,9 @@ use crate::{
 
 /// URLs in one request. Small enough that a refusal for want of room costs little.
 const PER_REQUEST: usize = 500;
-/// How often progress is asked for with `--wait`.
-const POLL: Duration = Duration::from_millis(200);
+/// How often progress is asked for with `--wait`: soon at first, then so seldom that an hour of it is within the limit of reads.
+const FIRST_POLL: Duration = Duration::from_millis(200);
+const SLOWEST_POLL: Duration = Duration::from_millis(1500);
 
 /// What was sent.
 #[derive(Debug, Default)]
@@ -110,6 +111,7 @@ pub async fn wait(api: &Api, batches: &[(Uuid, u64)]) -> Result<()> {
     let total = batches.iter().map(|(_, items)| items).sum();
     let bar = progress_bar(total, "analysed");
     let mut before = 0;
+    let mut pause = FIRST_POLL;
     for (batch_id, items) in batches {
         loop {
             let progress = api.batch(*batch_id).await?;
@@ -119,7 +121,8 @@ pub async fn wait(api: &Api, batches: &[(Uuid, u64)]) -> Result<()> {
             if progress.ended() >= progress.total {
                 break;
             }
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 6 / 5).min(SLOWEST_POLL);
         }
         before += items;
     }

@@ -328,6 +328,31 @@ async fn check_config_prints_every_setting_and_no_secret() {
 }
 
 #[tokio::test]
+async fn production_does_not_start_with_the_secret_that_everybody_knows() {
+    let mut check = command(&["check-config"]);
+    let output = check.env("ENVIRONMENT", "production").output().await;
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("SECRET_KEY"), "{told}");
+
+    let secret = "0123456789abcdef".repeat(4);
+    let mut check = command(&["check-config"]);
+    check
+        .env("ENVIRONMENT", "production")
+        .env("SECRET_KEY", &secret)
+        .env("RATE_LIMIT_PER_MINUTE", "7")
+        .env("TRUSTCARD__API__TRUSTED_PROXIES", "10.0.0.0/8,fd00::/8");
+    let output = check.output().await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    for part in ["per_minute = 7", "\"10.0.0.0/8\"", "\"fd00::/8\""] {
+        assert!(text.contains(part), "{part} missing in {text}");
+    }
+    assert!(!text.contains(&secret), "{text}");
+}
+
+#[tokio::test]
 async fn a_demo_leaves_the_folder_of_a_running_up_alone() {
     let data = tempfile::tempdir().unwrap();
     let folder = data.path().join("demo");
