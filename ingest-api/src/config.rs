@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::{caller::ProxyHeader, rate_limit::RateLimitConfig};
+use crate::{caller::ProxyHeader, cors, rate_limit::RateLimitConfig};
 
 /// The secret of development, which everybody knows.
 const DEFAULT_SECRET: &str = "dev-secret-key-change-in-production";
@@ -55,6 +55,8 @@ pub struct ApiConfig {
     /// Key of the hashes by which clients are known (SECRET_KEY). Replicas share it. Never printed.
     #[serde(skip_serializing)]
     pub secret_key: SecretString,
+    /// Origins whose scripts may read answers (CORS_ORIGINS); `*` is every one.
+    pub cors_origins: Vec<String>,
     /// Networks of proxies whose word on who asks is believed, such as `10.0.0.0/8`.
     pub trusted_proxies: Vec<IpNet>,
     /// The headers they set, of which the first that is there counts; see [`crate::caller::Proxies`].
@@ -91,6 +93,7 @@ impl Default for ApiConfig {
             environment: Environment::Development,
             debug: None,
             secret_key: DEFAULT_SECRET.to_owned().into(),
+            cors_origins: vec!["*".to_owned()],
             trusted_proxies: Vec::new(),
             proxy_headers: vec![ProxyHeader::XForwardedFor, ProxyHeader::XRealIp],
             rate_limit: RateLimitConfig::default(),
@@ -130,6 +133,8 @@ impl ApiConfig {
                  in production set a random one, such as `openssl rand -hex 32` makes"
             ));
         }
+        let in_production = self.environment == Environment::Production;
+        problems.extend(cors::problems(&self.cors_origins, in_production));
         problems
     }
 
@@ -159,6 +164,7 @@ mod tests {
         let mut config = ApiConfig::default();
         assert!(config.problems().is_empty());
         config.environment = Environment::Production;
+        config.cors_origins = Vec::new();
         let problems = config.problems();
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert!(problems[0].contains("SECRET_KEY") && !problems[0].contains("dev-secret"));

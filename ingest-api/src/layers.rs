@@ -1,4 +1,4 @@
-//! What every request passes through, outermost first: its id and span, its measure, who asks, how often, its deadline, and a net
+//! What every request passes through, outermost first: headers for browsers, its id and span, its measure, which origins may read it, who asks, how often, its deadline, and a net
 //! under panics.
 //! The bodies of errors are written here, where the request id is known.
 
@@ -16,10 +16,12 @@ use tracing::Instrument;
 use crate::{
     caller::{self, Proxies},
     config::ApiConfig,
+    cors,
     error::ApiError,
     metrics::{Metrics, UNMATCHED},
     rate_limit::{self, RateLimiter},
     request_id::{self, RequestId},
+    security,
     state::AppState,
 };
 
@@ -49,15 +51,18 @@ impl Around {
 
 /// Wraps every route, unknown paths and unknown methods included.
 pub fn apply(router: Router, around: Around) -> Router {
+    let cors = cors::layer(&around.config);
     router
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(around.config, bound))
+        .layer(from_fn_with_state(around.config.clone(), bound))
         .layer(from_fn_with_state(around.limiter, rate_limit::limit))
         .layer(from_fn_with_state(around.proxies, caller::know))
+        .layer(cors)
         .layer(from_fn_with_state(around.metrics, observe))
         .layer(from_fn(identify))
+        .layer(from_fn_with_state(around.config, security::secure))
 }
 
 async fn unknown_path(request: Request) -> ApiError {
@@ -192,6 +197,7 @@ mod tests {
             .unwrap();
         let response = app.oneshot(request).await.unwrap();
         assert_eq!(response.headers()["x-request-id"], id);
+        assert_eq!(response.headers()["x-frame-options"], "DENY");
         let status = response.status();
         let body = axum::body::to_bytes(response.into_body(), 10_000)
             .await

@@ -4,8 +4,8 @@
 //! ([`views`], [`pages`]) never touches the broker.
 //!
 //! - [`config`]: settings; [`state`]: what handlers work with; [`router`]: every path; [`server`]: listening and draining;
-//! - [`layers`]: what every request passes through; [`request_id`], [`metrics`], [`caller`], [`rate_limit`] and [`error`] belong
-//!   to it;
+//! - [`layers`]: what every request passes through; [`request_id`], [`metrics`], [`caller`], [`rate_limit`], [`cors`],
+//!   [`security`] and [`error`] belong to it;
 //! - [`body`] and [`extract`]: reading requests; [`access`]: who may do what;
 //! - `routes`: one file a group of paths;
 //! - [`record`]: the projection of submissions into rows.
@@ -15,6 +15,7 @@ pub mod access;
 pub mod body;
 pub mod caller;
 pub mod config;
+pub mod cors;
 pub mod error;
 pub mod extract;
 pub mod intake;
@@ -26,6 +27,7 @@ pub mod record;
 pub mod request_id;
 pub mod router;
 mod routes;
+pub mod security;
 pub mod server;
 pub mod state;
 pub mod views;

@@ -9,6 +9,7 @@ mod ops;
 mod pages;
 mod projection;
 mod reading;
+mod security;
 mod submit;
 mod support;
 mod urls;

@@ -20,7 +20,7 @@ pub struct Layers {
     pub variables: HashMap<String, String>,
     /// Plain names and the keys they set.
     pub plain_names: &'static [(&'static str, &'static str)],
-    /// Keys whose environment values are comma-separated lists.
+    /// Keys whose environment values are lists: comma-separated, or JSON.
     pub lists: &'static [&'static str],
     /// Keys of maps whose own keys hold dots: `TRUSTCARD__KAFKA__CLIENT__SECURITY_PROTOCOL` sets `security.protocol` of
     /// `kafka.client`.
@@ -91,10 +91,22 @@ fn prefixed(layers: &Layers) -> BTreeMap<String, Value> {
 /// A list, or the text as it stands: `config` makes a number or a boolean of it where the key has that type, and a password
 /// keeps its leading zero.
 fn parse(layers: &Layers, key: &str, text: &str) -> Value {
-    if layers.lists.contains(&key) {
-        return Value::from(text.split(',').collect::<Vec<_>>());
+    if !layers.lists.contains(&key) {
+        return Value::from(text);
     }
-    Value::from(text)
+    let items: Vec<String> = match serde_json::from_str::<Vec<serde_json::Value>>(text) {
+        Ok(items) => items.into_iter().map(plain).collect(),
+        Err(_) => text.split(',').map(str::to_owned).collect(),
+    };
+    Value::from(items)
+}
+
+/// An item of a JSON list as it would stand between commas.
+fn plain(item: serde_json::Value) -> String {
+    match item {
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -181,10 +193,17 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_separated_by_commas() {
+    fn lists_are_separated_by_commas_or_json() {
         let directory = tempfile::tempdir().unwrap();
-        for name in ["TRUSTCARD__API__ORIGINS", "CORS_ORIGINS"] {
-            let variable = (name, "https://a.example,https://b.example");
+        let json = r#"["https://a.example", "https://b.example"]"#;
+        for variable in [
+            (
+                "TRUSTCARD__API__ORIGINS",
+                "https://a.example,https://b.example",
+            ),
+            ("CORS_ORIGINS", "https://a.example,https://b.example"),
+            ("CORS_ORIGINS", json),
+        ] {
             let settings: Settings = load(&layers(directory.path(), &[variable])).unwrap();
             assert_eq!(
                 settings.api.origins,
@@ -192,6 +211,8 @@ mod tests {
                 "{variable:?}"
             );
         }
+        let none: Settings = load(&layers(directory.path(), &[("CORS_ORIGINS", "[]")])).unwrap();
+        assert!(none.api.origins.is_empty());
     }
 
     #[test]

@@ -27,6 +27,7 @@ const PLAIN_NAMES: &[(&str, &str)] = &[
     ("API_HOST", "api.host"),
     ("API_PORT", "api.port"),
     ("APP_NAME", "api.app_name"),
+    ("CORS_ORIGINS", "api.cors_origins"),
     ("DEBUG", "api.debug"),
     ("ENABLE_METRICS", "api.enable_metrics"),
     ("MAX_URL_LENGTH", "api.max_url_length"),
@@ -38,6 +39,7 @@ const PLAIN_NAMES: &[(&str, &str)] = &[
     ("LOG_JSON", "telemetry.json"),
 ];
 const LISTS: &[&str] = &[
+    "api.cors_origins",
     "api.proxy_headers",
     "api.trusted_proxies",
     "database.nodes",

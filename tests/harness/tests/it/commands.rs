@@ -335,18 +335,25 @@ async fn production_does_not_start_with_the_secret_that_everybody_knows() {
     assert_eq!(output.status.code(), Some(78));
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(told.contains("SECRET_KEY"), "{told}");
+    assert!(told.contains("CORS_ORIGINS"), "all at once: {told}");
 
     let secret = "0123456789abcdef".repeat(4);
     let mut check = command(&["check-config"]);
     check
         .env("ENVIRONMENT", "production")
         .env("SECRET_KEY", &secret)
+        .env("CORS_ORIGINS", r#"["https://a.example"]"#)
         .env("RATE_LIMIT_PER_MINUTE", "7")
         .env("TRUSTCARD__API__TRUSTED_PROXIES", "10.0.0.0/8,fd00::/8");
     let output = check.output().await.unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}");
-    for part in ["per_minute = 7", "\"10.0.0.0/8\"", "\"fd00::/8\""] {
+    for part in [
+        "per_minute = 7",
+        "\"https://a.example\"",
+        "\"10.0.0.0/8\"",
+        "\"fd00::/8\"",
+    ] {
         assert!(text.contains(part), "{part} missing in {text}");
     }
     assert!(!text.contains(&secret), "{text}");
