@@ -66,7 +66,7 @@ impl FieldError {
 }
 
 impl ApiError {
-    fn new(code: Code, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             code,
             status: code.status(),
@@ -215,6 +215,17 @@ impl ApiError {
         )
     }
 
+    /// Work that goes on without its caller broke: `name`, under the runtime's `id`. The cause is logged by the caller, never told.
+    #[must_use]
+    pub fn task(id: &str, name: &str) -> Self {
+        Self::new(
+            Code::TaskError,
+            "The work on this request broke. Whether it had an effect is not known; it is safe to send it again.",
+        )
+        .detail("task_id", id)
+        .detail("task_name", name)
+    }
+
     /// The request took longer than any should. Whether it had an effect is not known.
     #[must_use]
     pub fn timed_out() -> Self {
@@ -257,6 +268,22 @@ impl ApiError {
             "status_code": inner.status,
             "request_id": request_id,
         })
+    }
+
+    /// The same as RFC 9457 has it: its own members, and ours beside them. The type is none of its own; `error` tells it.
+    #[must_use]
+    pub fn problem(&self, request_id: &str) -> Value {
+        let inner = &self.0;
+        let status = StatusCode::from_u16(inner.status).ok();
+        let mut problem = self.body(request_id);
+        if let Some(problem) = problem.as_object_mut() {
+            let title = status.and_then(|status| status.canonical_reason());
+            problem.insert("type".to_owned(), "about:blank".into());
+            problem.insert("title".to_owned(), title.into());
+            problem.insert("status".to_owned(), inner.status.into());
+            problem.insert("detail".to_owned(), inner.message.clone().into());
+        }
+        problem
     }
 }
 

@@ -53,7 +53,7 @@ pub async fn accept(
         .await
         .unwrap_or_else(|error| {
             tracing::error!(%error, "intake broke");
-            Err(ApiError::internal())
+            Err(ApiError::task(&error.id().to_string(), "intake"))
         })
 }
 

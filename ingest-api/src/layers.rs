@@ -7,6 +7,7 @@ use std::{any::Any, sync::Arc};
 use axum::{
     Json, Router,
     extract::{MatchedPath, Request, State},
+    http::{HeaderValue, header},
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
@@ -14,6 +15,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
 use crate::{
+    accept,
     caller::{self, Proxies},
     config::ApiConfig,
     cors,
@@ -92,11 +94,12 @@ async fn identify(mut request: Request, next: Next) -> Response {
         status = tracing::field::Empty,
         request_id = id.as_str(),
     );
+    let as_problem = accept::wants_problem(request.headers());
     request.extensions_mut().insert(id.clone());
     let mut response = next.run(request).instrument(span.clone()).await;
     span.record("status", response.status().as_u16());
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        response = write_body(response, &error, &id);
+        response = write_body(response, &error, &id, as_problem);
     }
     if let Some(value) = id.header() {
         response.headers_mut().insert(request_id::HEADER, value);
@@ -104,11 +107,19 @@ async fn identify(mut request: Request, next: Next) -> Response {
     response
 }
 
-fn write_body(response: Response, error: &ApiError, id: &RequestId) -> Response {
+fn write_body(response: Response, error: &ApiError, id: &RequestId, as_problem: bool) -> Response {
     let (mut head, _) = response.into_parts();
-    let (body_head, body) = Json(error.body(id.as_str())).into_response().into_parts();
-    head.headers.remove(axum::http::header::CONTENT_LENGTH);
-    head.headers.extend(body_head.headers);
+    let (media_type, told) = if as_problem {
+        ("application/problem+json", error.problem(id.as_str()))
+    } else {
+        ("application/json", error.body(id.as_str()))
+    };
+    let body = Json(told).into_response().into_body();
+    head.headers.remove(header::CONTENT_LENGTH);
+    let media_type = HeaderValue::from_static(media_type);
+    head.headers.insert(header::CONTENT_TYPE, media_type);
+    let varies = HeaderValue::from_static("accept");
+    head.headers.append(header::VARY, varies);
     Response::from_parts(head, body)
 }
 
@@ -165,6 +176,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
+    use crate::error::Code;
 
     fn app(config: ApiConfig) -> Router {
         let routes = Router::new()
@@ -177,6 +189,10 @@ mod tests {
                 }),
             )
             .route("/hangs", get(std::future::pending::<()>));
+        around(routes, config)
+    }
+
+    fn around(routes: Router, config: ApiConfig) -> Router {
         let registry = prometheus::Registry::new();
         let metrics = Metrics::register(&registry, &config, "0", []).unwrap();
         let pseudonyms = caller::Pseudonyms::new(b"key").unwrap();
@@ -214,6 +230,40 @@ mod tests {
         assert_eq!(body["status_code"], 500);
         assert_eq!(body["request_id"], "r-1");
         assert!(!body.to_string().contains("secret"));
+    }
+
+    #[tokio::test]
+    async fn every_code_has_the_one_shape_on_the_wire_in_both_forms() {
+        let failing =
+            |code: Code| get(move || async move { Err::<(), _>(ApiError::new(code, "So.")) });
+        let routes = Code::ALL.iter().fold(Router::new(), |routes, code| {
+            routes.route(&format!("/{}", code.name()), failing(*code))
+        });
+        let app = around(routes, ApiConfig::default());
+        for code in Code::ALL {
+            let path = format!("/{}", code.name());
+            let (status, body) = ask(app.clone(), &path, "r-1").await;
+            let expected = serde_json::json!({
+                "error": code.name(), "message": "So.", "details": {}, "status_code": code.status(), "request_id": "r-1",
+            });
+            assert_eq!((status.as_u16(), body), (code.status(), expected));
+
+            let request = axum::http::Request::get(&path)
+                .header("accept", "application/problem+json")
+                .header("x-request-id", "r-2");
+            let request = request.body(Body::empty()).unwrap();
+            let response = app.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status().as_u16(), code.status());
+            let media_type = &response.headers()[header::CONTENT_TYPE];
+            assert_eq!(media_type, "application/problem+json");
+            let bytes = axum::body::to_bytes(response.into_body(), 10_000).await;
+            let problem: serde_json::Value = serde_json::from_slice(&bytes.unwrap()).unwrap();
+            let expected = serde_json::json!({
+                "type": "about:blank", "title": status.canonical_reason(), "status": code.status(), "detail": "So.",
+                "error": code.name(), "message": "So.", "details": {}, "status_code": code.status(), "request_id": "r-2",
+            });
+            assert_eq!(problem, expected);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,11 +6,12 @@
 //! - [`config`]: settings; [`state`]: what handlers work with; [`router`]: every path; [`server`]: listening and draining;
 //! - [`layers`]: what every request passes through; [`request_id`], [`metrics`], [`caller`], [`rate_limit`], [`cors`],
 //!   [`security`] and [`error`] belong to it;
-//! - [`body`] and [`extract`]: reading requests; [`access`]: who may do what;
+//! - [`body`], [`extract`] and [`accept`]: reading requests; [`access`]: who may do what;
 //! - `routes`: one file a group of paths;
 //! - [`record`]: the projection of submissions into rows.
 #![warn(missing_docs)]
 
+pub mod accept;
 pub mod access;
 pub mod body;
 pub mod caller;

@@ -7,7 +7,9 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{Answer, Api, url};
+use trustcard_ingest_api::ApiConfig;
+
+use crate::support::{Answer, Api, config, url};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -170,6 +172,145 @@ async fn hostile_bodies_are_refused_and_harm_nothing() {
         .await
         .error(413, "PAYLOAD_TOO_LARGE");
     assert_eq!(api.published().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_are_problems_for_who_asks_for_them() {
+    let api = Api::start().await;
+    let accept = [("accept", "application/problem+json")];
+    let answer = api.send("GET", "/api/results/x", &accept, b"").await;
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/problem+json")
+    );
+    let told = answer.json();
+    assert_eq!(
+        (&told["type"], &told["title"], &told["status"]),
+        (
+            &json!("about:blank"),
+            &json!("Unprocessable Entity"),
+            &json!(422)
+        )
+    );
+    assert_eq!(
+        (&told["detail"], &told["error"]),
+        (&told["message"], &json!("INVALID_INPUT"))
+    );
+    assert_eq!(told["details"]["field"], "analysis_id");
+    assert_eq!(told["request_id"].as_str(), answer.header("x-request-id"));
+    let plain = api.get("/api/results/x").await;
+    plain.error(422, "INVALID_INPUT");
+    assert!(
+        plain
+            .headers
+            .contains(&("vary".to_owned(), "accept".to_owned()))
+    );
+}
+
+/// What nobody outside should read: the store's language and files, paths and lines of sources, addresses.
+fn leaks(text: &str, api: &Api) -> Option<String> {
+    let folder = api.database.parent().unwrap().display().to_string();
+    let own = api.address.to_string();
+    let words = [
+        "sqlite",
+        "select ",
+        "insert ",
+        "update ",
+        "delete from",
+        "no such table",
+        "rdkafka",
+        "librdkafka",
+        "broker:",
+        "panicked",
+        ".rs:",
+        "/src/",
+        "/tmp",
+        "backtrace",
+        "127.0.0.1",
+        "dev-secret-key",
+        "unwrap",
+        ".db",
+        folder.as_str(),
+        own.as_str(),
+    ];
+    let lower = text.to_lowercase();
+    let found = words.iter().find(|word| lower.contains(*word));
+    found.map(|word| format!("{word} in {text}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_error_tells_what_is_inside() {
+    let mut api = Api::with(ApiConfig {
+        body_timeout_ms: 500,
+        ..config()
+    })
+    .await;
+    let id = api.analyze(&url("LEAK")).await.id();
+    let json = json!({ "url": url("NEXT") }).to_string();
+    let batch = json!({ "urls": [url("NEXT")] }).to_string();
+    let requests: &[(&str, String, &[(&str, &str)], &str)] = &[
+        ("GET", "/../../etc/passwd".to_owned(), &[], ""),
+        (
+            "GET",
+            "/api/results?cursor=%27%20OR%201=1".to_owned(),
+            &[],
+            "",
+        ),
+        ("GET", "/api/results/%00".to_owned(), &[], ""),
+        ("GET", format!("/api/results/{id}"), &[], ""),
+        ("GET", format!("/api/reports/{id}"), &[], ""),
+        ("GET", "/api/results".to_owned(), &[], ""),
+        ("GET", format!("/api/batches/{id}"), &[], ""),
+        ("POST", "/api/analyze".to_owned(), &[JSON], &json),
+        ("POST", "/api/analyze/batch".to_owned(), &[JSON], &batch),
+        ("POST", "/api/analyze".to_owned(), &[JSON], "{\"url\":"),
+        (
+            "POST",
+            "/api/analyze".to_owned(),
+            &[("content-type", "text/sql")],
+            "SELECT 1",
+        ),
+        ("PATCH", "/api/analyze".to_owned(), &[], ""),
+    ];
+    let database = rusqlite::Connection::open(&api.database).unwrap();
+    let tables = ["analyses", "batches", "items", "chunks", "outbox"];
+    let mut codes = std::collections::BTreeSet::new();
+    for what in ["well", "without a broker", "without tables"] {
+        if what == "without a broker" {
+            drop(api.broker.take());
+        }
+        if what == "without tables" {
+            for table in tables {
+                database
+                    .execute_batch(&format!("DROP TABLE {table}"))
+                    .unwrap();
+            }
+        }
+        for (method, path, headers, body) in requests {
+            let answer = api.send(method, path, headers, body.as_bytes()).await;
+            if answer.status >= 400 {
+                let code = answer.json()["error"].as_str().unwrap().to_owned();
+                answer.error(answer.status, &code);
+                codes.insert((answer.status, code));
+            }
+            assert_eq!(leaks(&answer.text(), &api), None, "{what}: {method} {path}");
+        }
+    }
+    let found: Vec<(u16, &str)> = codes
+        .iter()
+        .map(|(status, code)| (*status, code.as_str()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (404, "RESOURCE_NOT_FOUND"),
+            (405, "METHOD_NOT_ALLOWED"),
+            (415, "UNSUPPORTED_MEDIA_TYPE"),
+            (422, "INVALID_INPUT"),
+            (500, "DATABASE_ERROR"),
+            (503, "BROKER_UNAVAILABLE"),
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
