@@ -13,11 +13,23 @@ pub struct Migration {
 }
 
 /// All migrations in order.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "tables",
-    text: include_str!("../cql/0001_tables.cql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "tables",
+        text: include_str!("../cql/0001_tables.cql"),
+    },
+    Migration {
+        number: 2,
+        name: "keys",
+        text: include_str!("../cql/0002_keys.cql"),
+    },
+    Migration {
+        number: 3,
+        name: "votes",
+        text: include_str!("../cql/0003_votes.cql"),
+    },
+];
 
 impl Migration {
     /// Its statements, without comments.

@@ -20,7 +20,9 @@ pub(crate) mod batches;
 pub(crate) mod claims;
 pub(crate) mod deletion;
 pub(crate) mod expiry;
+pub(crate) mod feedback;
 pub(crate) mod intake;
+pub(crate) mod keys;
 pub(crate) mod listing;
 pub(crate) mod operations;
 pub(crate) mod order;
@@ -75,6 +77,12 @@ macro_rules! contract_tests {
             reuse::a_post_is_reused_within_its_window,
             reuse::an_earlier_scrape_never_replaces_a_later_one,
             reuse::a_finding_belongs_to_bytes_and_detector_and_expires,
+            feedback::a_voter_has_one_vote_and_a_second_changes_nothing,
+            feedback::of_many_votes_of_one_voter_at_once_one_is_taken,
+            feedback::the_newest_comments_come_first_and_votes_without_one_count,
+            feedback::votes_go_with_their_analysis,
+            keys::keys_come_back_by_age_each_with_its_rights,
+            keys::a_revoked_key_stays_revoked,
             operations::a_role_that_falls_silent_is_forgotten,
             operations::dead_letters_come_back_byte_for_byte_newest_first,
             operations::a_stage_stands_still_until_it_is_released,

@@ -14,8 +14,12 @@ use schemas::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+mod feedback;
+mod keys;
 mod state;
 
+pub use feedback::{Feedback, Opinion, Vote, VoteComment, VoteSummary, Votes};
+pub use keys::{KeyRole, KeyRow, Keys};
 pub use state::{AnalysisRow, AnalysisState, Status, Work, begins_new_run};
 pub(crate) use state::{Ended, state_of};
 
@@ -78,9 +82,9 @@ impl Default for StorePolicy {
 }
 
 /// Everything: what a role holds as `Arc<dyn Store>`.
-pub trait Store: Intake + Analyses + Batches + Reuse + Operations {}
+pub trait Store: Intake + Analyses + Batches + Reuse + Feedback + Keys + Operations {}
 
-impl<T: Intake + Analyses + Batches + Reuse + Operations> Store for T {}
+impl<T: Intake + Analyses + Batches + Reuse + Feedback + Keys + Operations> Store for T {}
 
 /// Asked by the ingest API before it publishes.
 #[async_trait]

@@ -11,6 +11,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use scylla::statement::{Consistency, SerialConsistency};
 use uuid::Uuid;
 
 use crate::{Result, StorePolicy};
@@ -22,8 +23,10 @@ mod client;
 mod config;
 mod error;
 mod facts;
+mod feedback;
 mod intake;
 mod items;
+mod keys;
 mod listing;
 mod migrate;
 mod operations;
@@ -65,7 +68,11 @@ impl ScyllaStore {
     pub async fn open(config: &ScyllaConfig, policy: StorePolicy) -> Result<Self> {
         let session = client::connect(config).await?;
         migrate::check(&session, config).await?;
-        let statements = Statements::prepare(&session).await?;
+        let mut statements = Statements::prepare(&session).await?;
+        // A voter has one vote in all data centres together.
+        let serial = Some(SerialConsistency::Serial);
+        statements.put_vote.set_serial_consistency(serial);
+        statements.vote.set_consistency(Consistency::Serial);
         Ok(Self {
             client: Client::new(session, config),
             statements,

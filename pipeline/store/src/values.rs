@@ -9,7 +9,7 @@ use schemas::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use crate::{Result, Status, StoreError, Totals};
+use crate::{KeyRole, Opinion, Result, Status, StoreError, Totals};
 
 /// A role that gave no sign of life for this long is forgotten, in seconds.
 pub(crate) const HEARTBEAT_TTL_S: u64 = 30;
@@ -84,6 +84,14 @@ pub(crate) fn outcome_from(name: &str) -> Result<Outcome> {
 
 pub(crate) fn status_from(name: &str) -> Result<Status> {
     Status::from_name(name).ok_or_else(|| StoreError::Corrupt(format!("{name} is no status")))
+}
+
+pub(crate) fn role_from(name: &str) -> Result<KeyRole> {
+    KeyRole::from_name(name).ok_or_else(|| StoreError::Corrupt(format!("{name} is no role")))
+}
+
+pub(crate) fn opinion_from(name: &str) -> Result<Opinion> {
+    Opinion::from_name(name).ok_or_else(|| StoreError::Corrupt(format!("{name} is no opinion")))
 }
 
 impl Totals {

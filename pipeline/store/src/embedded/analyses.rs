@@ -7,7 +7,7 @@ use schemas::{AnalysisResult, Submission};
 use uuid::Uuid;
 
 use super::{
-    SqliteStore, items,
+    SqliteStore, feedback, items,
     row::{Kept, analysis_row},
 };
 use crate::{
@@ -89,6 +89,7 @@ impl Analyses for SqliteStore {
                 let shown = kept.facts.status(&policy).is_some();
                 kept.facts.deleted(now);
                 items::settle(connection, analysis_id, Verdict::Deleted(now_ms), &policy)?;
+                feedback::forget(connection, analysis_id)?;
                 let expires_ms = after(now_ms, policy.analysis_ttl_s);
                 kept.save(connection, analysis_id, &policy, expires_ms)?;
                 Ok(shown)

@@ -12,7 +12,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 128;
 
 /// Step `n` leads to `user_version` `n + 1`. Steps that were released are never changed.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 4] = [
     r"
 CREATE TABLE settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -136,6 +136,31 @@ CREATE INDEX dead_letters_expiry ON dead_letters (expires_ms);
     r"
 -- Stages that stopped themselves and wait for an operator.
 CREATE TABLE halts (stage TEXT PRIMARY KEY, halt TEXT NOT NULL) STRICT, WITHOUT ROWID;
+",
+    r"
+-- Keys of partners and admins; the secret part is kept as its hash. Revoked ones stay.
+CREATE TABLE api_keys (
+    key_id TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    role TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    revoked_ms INTEGER
+) STRICT, WITHOUT ROWID;
+",
+    r"
+-- What readers think of an analysis. The voter is a keyed hash.
+CREATE TABLE votes (
+    analysis_id BLOB NOT NULL,
+    voter TEXT NOT NULL,
+    feedback_id BLOB NOT NULL,
+    opinion TEXT NOT NULL,
+    comment TEXT,
+    at_ms INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    PRIMARY KEY (analysis_id, voter)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX votes_expiry ON votes (expires_ms);
 ",
 ];
 

@@ -76,6 +76,7 @@ impl Analyses for ScyllaStore {
         let shown = before.facts.status(&self.policy).is_some();
         self.put_deleted(analysis_id, now_ms).await?;
         self.settle(analysis_id, Verdict::Deleted(now_ms)).await?;
+        self.drop_votes(analysis_id).await?;
         let after = self.load(analysis_id, now_ms).await?;
         if let Some(created_ms) = before.facts.created_ms
             && after.facts.created_ms != Some(created_ms)

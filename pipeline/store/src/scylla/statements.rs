@@ -94,6 +94,16 @@ statements! {
     put_post: "INSERT INTO posts (post_id, post) VALUES (?, ?) USING TTL ? AND TIMESTAMP ?";
     finding: "SELECT finding, kept_ms FROM findings WHERE sha256 = ? AND detector = ?";
     put_finding: "INSERT INTO findings (sha256, detector, finding, kept_ms) VALUES (?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?";
+    // feedback
+    put_vote: "INSERT INTO votes (analysis_id, shard, voter, feedback_id, vote, comment, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
+            IF NOT EXISTS USING TTL ?";
+    vote: "SELECT feedback_id FROM votes WHERE analysis_id = ? AND shard = ? AND voter = ?";
+    votes: "SELECT vote, comment, at_ms FROM votes WHERE analysis_id = ? AND shard = ?";
+    drop_votes: "DELETE FROM votes WHERE analysis_id = ? AND shard = ?";
+    // keys
+    put_key: "INSERT INTO api_keys (part, key_id, holder, role, hash, created_ms) VALUES (0, ?, ?, ?, ?, ?)";
+    keys: "SELECT key_id, holder, role, hash, created_ms, revoked_ms FROM api_keys WHERE part = 0";
+    revoke_key: "UPDATE api_keys SET revoked_ms = ? WHERE part = 0 AND key_id = ?";
     // operations
     ping: "SELECT part FROM heartbeats WHERE part = 0 LIMIT 1";
     beats: "SELECT beat, kept_ms FROM heartbeats WHERE part = 0";
