@@ -38,5 +38,5 @@ fi
 say "Testing"
 # More threads than processors: most tests wait for a broker, a server or a process of their own.
 export RUST_TEST_THREADS="${RUST_TEST_THREADS:-8}"
-cargo test --workspace --locked -- "${tests[@]}"
+cargo test --workspace --locked --no-fail-fast -- "${tests[@]}"
 [ "$code" = 0 ] || say "SKIPPED $(wc -l <<<"$real") tests, for want of Kafka and Cassandra: $suites"

@@ -2,8 +2,10 @@
 
 use std::{
     net::TcpListener,
+    ops::Range,
     path::PathBuf,
     process::{Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
 };
 
 use tempfile::TempDir;
@@ -14,17 +16,28 @@ pub fn cql() -> String {
     std::env::var("TRUSTCARD_TEST_CQL").unwrap_or_else(|_| "127.0.0.1:19042".to_owned())
 }
 
-/// `count` ports in a row that were free a moment ago.
+/// Ports that are asked for: below those that systems give to outgoing connections and to whoever binds port 0, so that
+/// between the asking and the use nobody else gets one by chance.
+const PORTS: Range<u16> = 20_000..32_000;
+
+/// Ports this process has been given so far.
+static GIVEN: AtomicU16 = AtomicU16::new(0);
+
+/// `count` ports in a row that nobody listens on. Never given twice by one process; another one begins elsewhere.
 ///
 /// # Panics
 /// When there are none.
 #[must_use]
 pub fn free_ports(count: u16) -> u16 {
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    for _ in 0..200 {
-        let first = TcpListener::bind("127.0.0.1:0").and_then(|l| Ok(l.local_addr()?.port()));
-        let first = first.expect("a free port");
-        if first < u16::MAX - count && (first..first + count).all(free) {
+    let many = u32::from(PORTS.end - PORTS.start - count);
+    // A prime, so that processes started one after the other begin far from each other.
+    let begin = std::process::id().wrapping_mul(7_919);
+    for _ in 0..many {
+        let given = u32::from(GIVEN.fetch_add(count, Ordering::Relaxed));
+        let nth = begin.wrapping_add(given) % many;
+        let first = PORTS.start + u16::try_from(nth).expect("less than there are");
+        if (first..first + count).all(free) {
             return first;
         }
     }

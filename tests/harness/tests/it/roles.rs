@@ -4,7 +4,7 @@ use engine::{EmbeddedBroker, EmbeddedTopic};
 use sample_site::{SampleSite, SiteConfig};
 use serde_json::Value;
 use tokio::process::Child;
-use trustcard_tests::{process::command, wait::until};
+use trustcard_tests::{process::command, servers::free_ports, wait::until};
 
 #[tokio::test]
 async fn five_processes_bring_a_post_from_the_request_to_its_result() {
@@ -19,13 +19,7 @@ async fn five_processes_bring_a_post_from_the_request_to_its_result() {
     let broker = EmbeddedBroker::start(&topics).unwrap();
     let site = SampleSite::start(SiteConfig::default()).await.unwrap();
     let data = tempfile::tempdir().unwrap();
-    // Taken and given back, so that the API and this test agree on a port before the API runs.
-    let port = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_ports(1);
 
     let start = |role: &str| -> Child {
         let mut command = command(&[role, "--data-dir", data.path().to_str().unwrap()]);

@@ -1,6 +1,6 @@
 //! Against a real broker, where transactions leave markers, and against Kafka's own tool, which counts them.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
@@ -15,11 +15,10 @@ use trustcard_engine::SharedClock;
 use uuid::Uuid;
 
 use super::*;
-use crate::support::{PATIENCE, until};
 
 /// When everything here is written: 1,000 s before [`NOW_MS`].
 const WRITTEN_MS: i64 = 1_700_000_000_000;
-/// What the monitor's clock says.
+/// What the monitor's clock says when it starts.
 const NOW_MS: i64 = WRITTEN_MS + 1_000_000;
 
 /// A topic nobody else uses, and groups named after it.
@@ -66,6 +65,8 @@ impl Log {
     fn writer(&self) -> Writer<'_> {
         let mut config = self.client();
         config.set("transactional.id", &self.topic);
+        // Only the test ends a transaction, however long that takes.
+        config.set("transaction.timeout.ms", "900000");
         let producer: BaseProducer = config.create().unwrap();
         producer.init_transactions(PATIENCE).unwrap();
         Writer {
@@ -106,17 +107,15 @@ impl Log {
     }
 
     fn monitor_at(&self, own: Vec<Watched>, now_ms: i64) -> Monitor {
-        let clock: SharedClock = Arc::new(Still(Timestamp::from_millisecond(now_ms).unwrap()));
+        let clock: SharedClock = Arc::new(Running::from(now_ms));
         let kafka = Kafka::new(&self.bootstrap, BTreeMap::new());
         let foreign = vec![Pattern::new(format!("{}*", self.topic))];
         Monitor::new(&kafka, own, foreign, clock).unwrap()
     }
 
-    /// One round of a new monitor.
+    /// What a new monitor tells.
     async fn lag(&self) -> Lag {
-        let lag = self.monitor(Vec::new()).round().await.unwrap();
-        assert!(lag.complete(), "{lag:#?}");
-        lag
+        complete(&mut self.monitor(Vec::new())).await
     }
 
     /// What `kafka-consumer-groups --describe` says of a group, by partition; `None` where it says `-`.
@@ -177,9 +176,14 @@ impl Writer<'_> {
     }
 }
 
-/// Records, age and state.
-fn brief(one: &PartitionLag) -> (i64, f64, State) {
-    (one.lag.unwrap(), one.lag_seconds.unwrap(), one.state)
+/// Records, since when the oldest of them waits (none: it is 0 s old), and state, of each partition of a group.
+fn brief(lag: &Lag, group: &str) -> Vec<(i64, Option<i64>, State)> {
+    let brief = |one: &PartitionLag| {
+        let age_ms = (one.lag_seconds.unwrap() * 1_000.0).round() as i64;
+        let since = (age_ms > 0).then(|| lag.at.as_millisecond() - age_ms);
+        (one.lag.unwrap(), since, one.state)
+    };
+    of(lag, group).iter().map(brief).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -214,10 +218,11 @@ async fn a_dead_consumers_lag_is_what_kafkas_own_tool_says() {
     drop(consumer);
     let dead = log.lag().await;
     for lag in [alive, dead] {
-        let partitions = of(&lag, &group);
-        assert_eq!(brief(&partitions[0]), (7, 1_000.0, State::Ok));
-        assert_eq!(brief(&partitions[1]), (0, 0.0, State::Ok));
-        assert!(partitions.iter().all(|p| p.exact));
+        assert_eq!(
+            brief(&lag, &group),
+            [(7, Some(WRITTEN_MS), State::Ok), (0, None, State::Ok)]
+        );
+        assert!(of(&lag, &group).iter().all(|p| p.exact));
     }
     let theirs = log.theirs(&group).await;
     assert_eq!(theirs, BTreeMap::from([(0, Some(7)), (1, Some(0))]));
@@ -235,9 +240,8 @@ async fn markers_and_aborted_records_are_counted_by_kafkas_tool_and_not_by_ours(
     let groups = records_read.map(|(name, offset, left)| (log.commit(name, 0, offset), left));
     let lag = log.lag().await;
     for (group, left) in &groups {
-        let ours = brief(&of(&lag, group)[0]);
-        let age = if *left == 0 { 0.0 } else { 1_000.0 };
-        assert_eq!(ours, (*left, age, State::Ok), "{group}");
+        let since = (*left > 0).then_some(WRITTEN_MS);
+        assert_eq!(brief(&lag, group), [(*left, since, State::Ok)], "{group}");
         assert!(of(&lag, group)[0].exact);
     }
     for ((group, ours), theirs) in groups.iter().zip([15, 13, 1]) {
@@ -247,9 +251,12 @@ async fn markers_and_aborted_records_are_counted_by_kafkas_tool_and_not_by_ours(
     writer.aborted(3);
     let group = log.commit("aborted", 0, 15);
     let lag = log.lag().await;
-    assert_eq!(brief(&of(&lag, &group)[0]), (0, 0.0, State::Ok));
+    assert_eq!(brief(&lag, &group), [(0, None, State::Ok)]);
     assert_eq!(log.theirs(&group).await[&0], Some(4));
-    assert_eq!(brief(&of(&lag, &groups[0].0)[0]), (10, 1_000.0, State::Ok));
+    assert_eq!(
+        brief(&lag, &groups[0].0),
+        [(10, Some(WRITTEN_MS), State::Ok)]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -262,12 +269,9 @@ async fn far_behind_offsets_are_counted_from_the_first_record_on_and_that_is_sai
     }
     let group = log.commit("far", 0, 0);
     let lag = log.lag().await;
-    let ours = &of(&lag, &group)[0];
     // Eleven offsets before the first record are known to hold none; the three markers behind it are not looked for.
-    assert_eq!(
-        (brief(ours), ours.exact),
-        ((303, 1_000.0, State::Ok), false)
-    );
+    assert_eq!(brief(&lag, &group), [(303, Some(WRITTEN_MS), State::Ok)]);
+    assert!(!of(&lag, &group)[0].exact);
     assert_eq!(log.theirs(&group).await[&0], Some(314));
 }
 
@@ -280,34 +284,33 @@ async fn behind_an_open_transaction_lag_is_what_waits_for_it_and_its_age_is_know
     writer.producer.begin_transaction().unwrap();
     writer.send(0, 3);
     let mut monitor = log.monitor(Vec::new());
-    let lag = monitor.round().await.unwrap();
+    let lag = complete(&mut monitor).await;
     // Written behind it by somebody else, and as much out of reach.
     log.write(0, 1);
-    let later = monitor.round().await.unwrap();
+    let later = complete(&mut monitor).await;
     for (lag, waiting) in [(lag, 3), (later, 4)] {
-        let ours = brief(&of(&lag, &all)[0]);
-        assert_eq!(ours, (waiting, 1_000.0, State::OpenTransaction));
+        let written = Some(WRITTEN_MS);
+        assert_eq!(
+            brief(&lag, &all),
+            [(waiting, written, State::OpenTransaction)]
+        );
         assert_eq!(of(&lag, &all)[0].last_stable, Some(3));
-        assert_eq!(of(&lag, &some)[0].state, State::Ok, "one can be read");
-        assert_eq!(of(&lag, &some)[0].lag_seconds, Some(1_000.0));
+        let (_, since, state) = brief(&lag, &some)[0];
+        assert_eq!((since, state), (written, State::Ok), "one can be read");
     }
     // The tool counts the marker before the transaction as well.
     assert_eq!(log.theirs(&all).await[&0], Some(5));
 
     writer.producer.commit_transaction(PATIENCE).unwrap();
-    // The broker lets readers past a transaction some time after its producer was told; until then its age is an estimate.
-    let lag = tokio::time::timeout(PATIENCE, async {
-        loop {
-            let lag = monitor.round().await.unwrap();
-            if of(&lag, &all)[0].lag_seconds == Some(1_000.0) && of(&lag, &some)[0].exact {
-                return lag;
-            }
-        }
-    });
-    let lag = lag.await.unwrap();
-    assert_eq!(brief(&of(&lag, &all)[0]), (4, 1_000.0, State::Ok));
-    assert_eq!(brief(&of(&lag, &some)[0]), (5, 1_000.0, State::Ok));
-    assert!(of(&lag, &all)[0].exact);
+    // The broker lets readers past a transaction some time after its producer was told; until then records are an estimate.
+    let mut lag = complete(&mut monitor).await;
+    until("everything is counted", async || {
+        lag = complete(&mut monitor).await;
+        [&all, &some].iter().all(|group| of(&lag, group)[0].exact)
+    })
+    .await;
+    assert_eq!(brief(&lag, &all), [(4, Some(WRITTEN_MS), State::Ok)]);
+    assert_eq!(brief(&lag, &some), [(5, Some(WRITTEN_MS), State::Ok)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -325,10 +328,10 @@ async fn a_commit_in_an_open_transaction_holds_nobody_up_and_does_not_count_yet(
         .send_offsets_to_transaction(&offsets, &metadata, PATIENCE)
         .unwrap();
     let lag = log.lag().await;
-    assert_eq!(brief(&of(&lag, &group)[0]), (4, 1_000.0, State::Ok));
+    assert_eq!(brief(&lag, &group), [(4, Some(WRITTEN_MS), State::Ok)]);
     writer.producer.commit_transaction(PATIENCE).unwrap();
     let lag = log.lag().await;
-    assert_eq!(brief(&of(&lag, &group)[0]), (1, 1_000.0, State::Ok));
+    assert_eq!(brief(&lag, &group), [(1, Some(WRITTEN_MS), State::Ok)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -339,16 +342,15 @@ async fn partitions_without_a_commit_count_from_the_logs_start_and_are_marked() 
     let half = log.commit("half", 0, 1);
     let never = log.group("never");
     let own = vec![watched(&never, &[&log.topic])];
-    let lag = log.monitor(own).round().await.unwrap();
-    let half_lag = of(&lag, &half).iter().map(brief).collect::<Vec<_>>();
+    let lag = complete(&mut log.monitor(own)).await;
+    let written = Some(WRITTEN_MS);
     assert_eq!(
-        half_lag,
-        [(2, 1_000.0, State::Ok), (5, 1_000.0, State::NoCommit)]
+        brief(&lag, &half),
+        [(2, written, State::Ok), (5, written, State::NoCommit)]
     );
-    let never_lag = of(&lag, &never).iter().map(brief).collect::<Vec<_>>();
     assert_eq!(
-        never_lag,
-        [(3, 1_000.0, State::NoCommit), (5, 1_000.0, State::NoCommit)]
+        brief(&lag, &never),
+        [(3, written, State::NoCommit), (5, written, State::NoCommit)]
     );
     assert!(of(&lag, &never).iter().all(|p| p.committed.is_none()));
 }
@@ -365,18 +367,18 @@ async fn offsets_outside_of_the_log_are_clamped_and_marked() {
     deleted.unwrap();
     let lag = log.lag().await;
     assert_eq!(
-        brief(&of(&lag, &lost)[0]),
-        (4, 1_000.0, State::BehindLogStart)
+        brief(&lag, &lost),
+        [(4, Some(WRITTEN_MS), State::BehindLogStart)]
     );
     assert_eq!(of(&lag, &lost)[0].log_start, Some(6));
-    assert_eq!(brief(&of(&lag, &beyond)[0]), (0, 0.0, State::BeyondEnd));
+    assert_eq!(brief(&lag, &beyond), [(0, None, State::BeyondEnd)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_retry_ages_from_the_time_it_is_due() {
     let log = Log::new(1).await;
     let retry = Retry {
-        due_ms: NOW_MS + 30_000,
+        due_ms: NOW_MS + 3_600_000,
         attempts: 1,
         first_failure: Timestamp::UNIX_EPOCH,
         topic: "in".to_owned(),
@@ -390,6 +392,7 @@ async fn a_retry_ages_from_the_time_it_is_due() {
         value: None,
         headers: Vec::new(),
     };
+    let due_ms = retry.due_ms;
     let headers = retry.record("scrape", 1, original).headers;
     let headers = headers.iter().fold(OwnedHeaders::new(), |all, header| {
         all.insert(Header {
@@ -403,9 +406,9 @@ async fn a_retry_ages_from_the_time_it_is_due() {
     producer.send(record).map_err(|(e, _)| e).unwrap();
     producer.flush(PATIENCE).unwrap();
     let group = log.commit("retry", 0, 0);
-    for (now_ms, age) in [(NOW_MS, 0.0), (NOW_MS + 42_000, 12.0)] {
-        let lag = log.monitor_at(Vec::new(), now_ms).round().await.unwrap();
-        assert_eq!(brief(&of(&lag, &group)[0]), (1, age, State::Ok));
+    for (now_ms, since) in [(NOW_MS, None), (due_ms + 12_000, Some(due_ms))] {
+        let lag = complete(&mut log.monitor_at(Vec::new(), now_ms)).await;
+        assert_eq!(brief(&lag, &group), [(1, since, State::Ok)]);
     }
 }
 
@@ -417,22 +420,22 @@ async fn nothing_is_read_twice_for_one_commit_and_topics_come_and_go() {
     let group = log.commit("group", 0, 1);
     log.commit("group", 1, 1);
     let mut monitor = log.monitor(Vec::new());
-    monitor.round().await.unwrap();
+    complete(&mut monitor).await;
     assert_eq!(monitor.reads(), 2, "one for each partition");
-    let same = monitor.round().await.unwrap();
+    let same = complete(&mut monitor).await;
     assert_eq!(monitor.reads(), 2);
     // Grown, but too far behind to count: the head is known.
     log.write(1, 5);
-    let grown = monitor.round().await.unwrap();
+    let grown = complete(&mut monitor).await;
     assert_eq!(monitor.reads(), 2);
     assert_eq!(of(&same, &group)[1].lag, Some(299));
     assert_eq!(of(&grown, &group)[1].lag, Some(304));
     log.commit("group", 0, 2);
-    let moved = monitor.round().await.unwrap();
+    let moved = complete(&mut monitor).await;
     assert_eq!(monitor.reads(), 3, "the one whose commit moved");
     assert_eq!(of(&moved, &group)[0].lag, Some(1));
     log.commit("group", 0, 3);
-    monitor.round().await.unwrap();
+    complete(&mut monitor).await;
     assert_eq!(monitor.reads(), 3, "nothing is left to read");
 
     let deleted = log
