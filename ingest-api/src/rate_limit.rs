@@ -150,7 +150,7 @@ impl RateLimiter {
             let clients = self.0.clients.lock();
             let mut clients = clients.unwrap_or_else(PoisonError::into_inner);
             let (decision, forgotten) = clients.admit(key, now_ms, self.limits(budget));
-            (decision, forgotten, clients.len())
+            (decision, forgotten, clients.known())
         };
         self.0.known.set(i64::try_from(known).unwrap_or(i64::MAX));
         self.0.forgotten.inc_by(forgotten as u64);

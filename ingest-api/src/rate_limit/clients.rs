@@ -79,14 +79,14 @@ impl Clients {
 
     /// Clients it knows.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn known(&self) -> usize {
         self.index.len()
     }
 
     /// Bytes it takes, by [`CLIENT_BYTES`] and what the windows hold.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.len() * CLIENT_BYTES + self.heap_bytes
+        self.known() * CLIENT_BYTES + self.heap_bytes
     }
 
     fn forget_idle(&mut self, now_ms: u64) {
@@ -224,7 +224,7 @@ mod tests {
                 let mut known = order(&clients);
                 known.sort_unstable();
                 prop_assert_eq!(known, naive.keys().copied().collect::<Vec<_>>());
-                prop_assert_eq!(clients.len(), naive.len());
+                prop_assert_eq!(clients.known(), naive.len());
                 let held: usize = clients.slots.iter().map(|slot| slot.window.heap_bytes()).sum();
                 prop_assert_eq!(clients.heap_bytes, held);
             }
@@ -260,7 +260,7 @@ mod tests {
             assert!(matches!(decision, Decision::Admitted(_)));
             assert_eq!(forgotten, usize::from(number > 0));
         }
-        assert_eq!(clients.len(), 1);
+        assert_eq!(clients.known(), 1);
         assert!(clients.slots.len() <= 2, "{}", clients.slots.len());
     }
 }
