@@ -13,7 +13,6 @@ const ANY: &str = "*";
 const MAX_AGE: Duration = Duration::from_secs(3600);
 
 /// Answers browsers' questions. Cookies are never allowed: keys are sent as Authorization.
-#[must_use]
 pub fn layer(config: &ApiConfig) -> CorsLayer {
     let origins = &config.cors_origins;
     let origin = if origins.iter().any(|origin| origin == ANY) {
