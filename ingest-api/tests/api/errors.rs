@@ -248,7 +248,8 @@ async fn no_error_tells_what_is_inside() {
     let id = api.analyze(&url("LEAK")).await.id();
     let json = json!({ "url": url("NEXT") }).to_string();
     let batch = json!({ "urls": [url("NEXT")] }).to_string();
-    let requests: &[(&str, String, &[(&str, &str)], &str)] = &[
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+    let requests: &[(&str, String, Headers<'_>, &str)] = &[
         ("GET", "/../../etc/passwd".to_owned(), &[], ""),
         (
             "GET",
