@@ -1,7 +1,7 @@
 //! CloudEvents 1.0 in Kafka binary mode: attributes are headers (`ce_id`, `ce_type`, ...), the value is the data as plain JSON.
 //! `traceparent` is added by the engine at the moment of producing.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, io::Write as _, ops::Range};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -12,6 +12,8 @@ use crate::Reason;
 
 /// Content type of every value.
 pub const CONTENT_TYPE: &str = "application/json";
+
+const SCHEMA_PREFIX: &str = "urn:trustcard:schema:";
 
 /// One header of a record; values are bytes, as Kafka has them. A record has eight or more, so neither a name we know nor a
 /// constant value is ever copied.
@@ -105,35 +107,65 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
 #[must_use]
 pub fn data_schema<E: Event>() -> String {
     format!(
-        "urn:trustcard:schema:{}:{}",
+        "{SCHEMA_PREFIX}{}:{}",
         E::SCHEMA,
         version(E::TYPE).unwrap_or("v1")
     )
 }
 
-/// Wraps an event for `topic`.
+/// Wraps an event for `topic`. Whatever differs from record to record lies in one piece of memory.
 ///
 /// # Errors
 /// When the event can't be written as JSON (a map with non-string keys; no event here has one).
 pub fn encode<E: Event>(topic: impl Into<String>, event: &E) -> Result<Record, serde_json::Error> {
-    let key = Bytes::from(event.key());
-    let headers = vec![
+    let mut own = Own::default();
+    let key = own.add(event.key());
+    let id = own.add(event.id().hyphenated());
+    let time = own.add(event.time());
+    let schema = own.add(format_args!(
+        "{SCHEMA_PREFIX}{}:{}",
+        E::SCHEMA,
+        version(E::TYPE).unwrap_or("v1")
+    ));
+    let own = Bytes::from(own.0);
+    let part = |range: Range<usize>| own.slice(range);
+    let mut headers = Vec::with_capacity(COMMON.len());
+    headers.extend([
         Header::new("ce_specversion", "1.0"),
-        Header::new("ce_id", event.id().to_string()),
+        Header::new("ce_id", part(id)),
         Header::new("ce_type", E::TYPE),
         Header::new("ce_source", E::SOURCE),
-        Header::new("ce_time", event.time().to_string()),
-        Header::new("ce_subject", key.clone()),
-        Header::new("ce_dataschema", data_schema::<E>()),
+        Header::new("ce_time", part(time)),
+        Header::new("ce_subject", part(key.clone())),
+        Header::new("ce_dataschema", part(schema)),
         Header::new("content-type", CONTENT_TYPE),
-    ];
-    let value = Bytes::from(serde_json::to_vec(event)?);
+    ]);
     Ok(Record {
         topic: topic.into(),
-        key: Some(key),
-        value: Some(value),
+        key: Some(part(key)),
+        value: Some(Bytes::from(serde_json::to_vec(event)?)),
         headers,
     })
+}
+
+/// Texts of one record, one behind the other.
+struct Own(Vec<u8>);
+
+impl Default for Own {
+    fn default() -> Self {
+        // Key, id, time and schema of every event fit in.
+        Self(Vec::with_capacity(192))
+    }
+}
+
+impl Own {
+    /// Where `text` lies.
+    fn add(&mut self, text: impl std::fmt::Display) -> Range<usize> {
+        let start = self.0.len();
+        // Memory takes whatever is written to it.
+        let _ = write!(self.0, "{text}");
+        start..self.0.len()
+    }
 }
 
 /// Why a record can't be read. [`DecodeError::reason`] is the code its dead letter carries.

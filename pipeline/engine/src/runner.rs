@@ -26,6 +26,7 @@ mod config;
 mod job;
 mod queue;
 mod settle;
+mod trace;
 mod work;
 
 use commit::Commits;

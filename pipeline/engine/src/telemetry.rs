@@ -94,9 +94,17 @@ pub fn init(config: &TelemetryConfig, role: &str) -> Result<TelemetryGuard, Tele
     let filter = filter(&config.level)?;
     let provider = provider(config, role)?;
     // Spans reach traces whatever the level of the log; only what is DEBUG or finer is left out.
+    let sent = if config.otlp_endpoint.is_empty() {
+        "off"
+    } else {
+        "info"
+    };
     let spans = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer("trustcard"))
-        .with_filter(EnvFilter::new(format!("info,{QUIET}")));
+        .with_filter(EnvFilter::new(format!(
+            "info,{QUIET},{}={sent}",
+            propagation::TARGET
+        )));
     let logs = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
@@ -121,7 +129,10 @@ fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
         "ERROR" => "error",
         _ => return Err(TelemetryError::Level(level.to_owned())),
     };
-    Ok(EnvFilter::new(format!("{level},{QUIET}")))
+    Ok(EnvFilter::new(format!(
+        "{level},{QUIET},{}=off",
+        propagation::TARGET
+    )))
 }
 
 fn provider(config: &TelemetryConfig, role: &str) -> Result<SdkTracerProvider, TelemetryError> {

@@ -197,10 +197,17 @@ pub(super) enum Verdict {
     NotBuried,
 }
 
+impl Verdict {
+    /// Whether the message is never needed again.
+    pub(super) const fn settles(&self) -> bool {
+        matches!(self, Self::Outcome(Outcome::Forward(_) | Outcome::Skip(_)))
+    }
+}
+
 /// Jobs whose turn has ended.
 #[derive(Debug)]
 pub(super) struct Finished<E> {
-    pub(super) jobs: Vec<(Job<E>, Verdict)>,
+    pub(super) jobs: Vec<(Box<Job<E>>, Verdict)>,
     /// How long the stage took for all of them.
     pub(super) elapsed: std::time::Duration,
 }

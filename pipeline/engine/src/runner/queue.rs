@@ -12,11 +12,11 @@ use super::job::Job;
 use crate::ledger::TopicPartition;
 
 pub(super) struct Queue<E> {
-    ready: VecDeque<Job<E>>,
+    ready: VecDeque<Box<Job<E>>>,
     /// Every busy key, with the messages behind the one that keeps it busy.
-    busy: HashMap<Bytes, VecDeque<Job<E>>>,
+    busy: HashMap<Bytes, VecDeque<Box<Job<E>>>>,
     /// Messages that wait for their next attempt, by when it is due; the number keeps equal times apart.
-    retries: BTreeMap<(Instant, u64), Job<E>>,
+    retries: BTreeMap<(Instant, u64), Box<Job<E>>>,
     retried: u64,
 }
 
@@ -33,7 +33,7 @@ impl<E> Default for Queue<E> {
 
 impl<E> Queue<E> {
     /// A message that was just read.
-    pub(super) fn push(&mut self, job: Job<E>) {
+    pub(super) fn push(&mut self, job: Box<Job<E>>) {
         if let Some(key) = job.key() {
             if let Some(behind) = self.busy.get_mut(key) {
                 behind.push_back(job);
@@ -58,12 +58,12 @@ impl<E> Queue<E> {
     }
 
     /// A message that keeps its key and runs again at once.
-    pub(super) fn again(&mut self, job: Job<E>) {
+    pub(super) fn again(&mut self, job: Box<Job<E>>) {
         self.ready.push_front(job);
     }
 
     /// A message that keeps its key and runs again at `due`.
-    pub(super) fn again_at(&mut self, job: Job<E>, due: Instant) {
+    pub(super) fn again_at(&mut self, job: Box<Job<E>>, due: Instant) {
         self.retried += 1;
         self.retries.insert((due, self.retried), job);
     }
@@ -89,7 +89,7 @@ impl<E> Queue<E> {
     }
 
     /// The next batch of at most `max` messages.
-    pub(super) fn next_batch(&mut self, max: usize) -> Option<Vec<Job<E>>> {
+    pub(super) fn next_batch(&mut self, max: usize) -> Option<Vec<Box<Job<E>>>> {
         let first = self.ready.pop_front()?;
         let mut batch = Vec::with_capacity(max.min(self.ready.len() + 1));
         let single = first.single();
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
     use crate::consumer::Fetched;
 
-    fn job(partition: i32, offset: i64, key: &'static str) -> Job<()> {
+    fn job(partition: i32, offset: i64, key: &'static str) -> Box<Job<()>> {
         let source = Fetched {
             at: TopicPartition::new("in", partition),
             offset,
@@ -142,10 +142,10 @@ mod tests {
             headers: Vec::new(),
             raw_headers: None,
         };
-        Job::new(source, 1, 0)
+        Box::new(Job::new(source, 1, 0))
     }
 
-    fn queue(jobs: Vec<Job<()>>) -> Queue<()> {
+    fn queue(jobs: Vec<Box<Job<()>>>) -> Queue<()> {
         let mut queue = Queue::default();
         jobs.into_iter().for_each(|job| queue.push(job));
         queue

@@ -88,7 +88,7 @@ impl<S: Stage> Desk<S> {
                 && let Some(epoch) = self.ledger.epoch(&source.at)
             {
                 let tier = self.tier(&source.at.topic);
-                self.queue.push(Job::new(source, epoch, tier));
+                self.queue.push(Box::new(Job::new(source, epoch, tier)));
             }
         }
     }
@@ -163,7 +163,7 @@ impl<S: Stage> Desk<S> {
         }
     }
 
-    fn settle(&mut self, mut job: Job<S::In>, verdict: Verdict) {
+    fn settle(&mut self, mut job: Box<Job<S::In>>, verdict: Verdict) {
         match verdict {
             Verdict::Outcome(Outcome::Forward(records)) => {
                 self.metrics.forwarded();
@@ -214,7 +214,7 @@ impl<S: Stage> Desk<S> {
     }
 
     /// An attempt failed and may be repeated. What fails while the gate is not open does not count.
-    fn fail(&mut self, mut job: Job<S::In>, reason: Reason, after: Option<Duration>) {
+    fn fail(&mut self, mut job: Box<Job<S::In>>, reason: Reason, after: Option<Duration>) {
         let open = self.gate.state() == GateState::Open;
         if open {
             self.count(&mut job);
@@ -238,7 +238,7 @@ impl<S: Stage> Desk<S> {
     }
 
     /// A message goes to a retry topic, and its partition goes on.
-    fn postpone(&mut self, mut job: Job<S::In>, reason: Reason, tier: usize, wait: Duration) {
+    fn postpone(&mut self, mut job: Box<Job<S::In>>, reason: Reason, tier: usize, wait: Duration) {
         self.metrics.retried(reason);
         self.metrics.postponed(tier);
         let now = self.clock.now();
@@ -249,7 +249,7 @@ impl<S: Stage> Desk<S> {
     }
 
     /// A batch of several failed and any of them may be at fault: each runs alone from now on, and attempts count there.
-    fn isolate(&mut self, mut job: Job<S::In>, reason: Reason) {
+    fn isolate(&mut self, mut job: Box<Job<S::In>>, reason: Reason) {
         job.alone = true;
         job.first_failure.get_or_insert_with(|| self.clock.now());
         self.metrics.retried(reason);
@@ -263,7 +263,7 @@ impl<S: Stage> Desk<S> {
     }
 
     /// A message becomes a dead letter; the stage is told first, if it could read it.
-    fn reject(&mut self, mut job: Job<S::In>, code: Reason) {
+    fn reject(&mut self, mut job: Box<Job<S::In>>, code: Reason) {
         self.metrics.rejected(code);
         let letter = job.dead_letter(self.stage.name(), code, self.clock.now());
         if job.message.is_some() {

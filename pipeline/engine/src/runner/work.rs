@@ -8,27 +8,29 @@ use schemas::{Reason, Record, envelope};
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
-use super::job::{Finished, Job, Verdict};
-use crate::{
-    stage::{Message, Meta, Outcome, Stage, StageError},
-    telemetry::propagation,
+use super::{
+    job::{Finished, Job, Verdict},
+    trace::Trace,
 };
+use crate::stage::{Message, Meta, Outcome, Stage, StageError};
 
 /// Lets the stage work on a batch.
 pub(super) async fn process<S: Stage>(
     stage: Arc<S>,
-    batch: Vec<Job<S::In>>,
+    batch: Vec<Box<Job<S::In>>>,
     output_limit: usize,
 ) -> Finished<S::In> {
     let started = Instant::now();
     let mut done = Vec::with_capacity(batch.len());
     let mut jobs = Vec::with_capacity(batch.len());
     let mut messages = Vec::with_capacity(batch.len());
-    let mut spans = Vec::with_capacity(batch.len());
+    let mut traces = Vec::with_capacity(batch.len());
+    let alone = batch.len() == 1;
     for mut job in batch {
         match decode(&mut job) {
             Ok(message) => {
-                spans.push(span(stage.name(), &message.meta, &job));
+                let headers = &job.source.headers;
+                traces.push(Trace::of(stage.name(), &message.meta, headers, alone));
                 messages.push(message);
                 jobs.push(job);
             }
@@ -37,22 +39,24 @@ pub(super) async fn process<S: Stage>(
     }
     if !jobs.is_empty() {
         // A batch of one works inside its message's span; a larger one belongs to no single trace.
-        let around = match spans.as_slice() {
-            [only] => only.clone(),
+        let around = match traces.as_slice() {
+            [only] => only.span(),
             _ => Span::none(),
         };
         let work = guarded(stage.process(&messages)).instrument(around).await;
         let verdicts = verdicts(stage.name(), work, messages.len());
-        let parts = jobs.into_iter().zip(messages).zip(spans).zip(verdicts);
-        done.extend(parts.map(|(((mut job, message), span), mut verdict)| {
+        let parts = jobs.into_iter().zip(messages).zip(traces).zip(verdicts);
+        done.extend(parts.map(|(((mut job, message), trace), mut verdict)| {
             if let Verdict::Outcome(Outcome::Forward(records)) = &mut verdict {
                 if records.iter().any(|record| record.size() > output_limit) {
                     verdict = Verdict::Outcome(Outcome::Reject(Reason::OutputTooLarge));
                 } else {
-                    trace(&span, records);
+                    trace.go_on(records);
                 }
             }
-            job.message = Some(message);
+            if !verdict.settles() {
+                job.message = Some(message);
+            }
             (job, verdict)
         }));
     }
@@ -65,18 +69,18 @@ pub(super) async fn process<S: Stage>(
 /// Tells the stage of a dead letter.
 pub(super) async fn bury<S: Stage>(
     stage: Arc<S>,
-    job: Job<S::In>,
+    job: Box<Job<S::In>>,
     output_limit: usize,
 ) -> Finished<S::In> {
     let started = Instant::now();
     let verdict = match (&job.message, &job.letter) {
         (Some(message), Some(letter)) => {
-            let span = span(stage.name(), &message.meta, &job);
+            let trace = Trace::of(stage.name(), &message.meta, &job.source.headers, true);
             let told = guarded(stage.on_dead_letter(message, letter));
-            match told.instrument(span.clone()).await {
+            match told.instrument(trace.span()).await {
                 Ok(Ok(mut extra)) => {
                     extra.retain(|record| fits(record, output_limit));
-                    trace(&span, &mut extra);
+                    trace.go_on(&mut extra);
                     Verdict::Buried(extra)
                 }
                 Ok(Err(error)) => {
@@ -185,29 +189,4 @@ fn fits(record: &Record, limit: usize) -> bool {
         );
     }
     fits
-}
-
-/// The span of one message, part of the trace its record names.
-fn span<E>(stage: &'static str, meta: &Meta, job: &Job<E>) -> Span {
-    let span = tracing::info_span!(
-        "message",
-        otel.name = stage,
-        stage,
-        topic = &*meta.topic,
-        partition = meta.partition,
-        offset = meta.offset,
-        event_id = &*meta.event_id,
-    );
-    if !span.is_disabled() {
-        propagation::continue_trace(&span, propagation::extract(&job.source.headers));
-    }
-    span
-}
-
-fn trace(span: &Span, records: &mut [Record]) {
-    if !span.is_disabled() {
-        for record in records {
-            propagation::inject(span, &mut record.headers);
-        }
-    }
 }

@@ -11,6 +11,9 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 const TRACEPARENT: &str = "traceparent";
 
+/// Target of spans that only traces need: where none are sent they are not made.
+pub const TARGET: &str = "trustcard_traces";
+
 struct Headers<'a>(&'a [Header]);
 
 impl Extractor for Headers<'_> {
@@ -33,6 +36,12 @@ impl Injector for HeadersMut<'_> {
     }
 }
 
+/// The header that names the trace of a record.
+#[must_use]
+pub fn header(headers: &[Header]) -> Option<&Header> {
+    headers.iter().find(|header| header.name == TRACEPARENT)
+}
+
 /// The trace a record belongs to; an empty context when it names none.
 #[must_use]
 pub fn extract(headers: &[Header]) -> Context {
@@ -48,7 +57,7 @@ pub fn continue_trace(span: &Span, context: Context) {
 
 /// Writes the trace of `span` into headers that have none yet; nothing when tracing is off.
 pub fn inject(span: &Span, headers: &mut Vec<Header>) {
-    if headers.iter().all(|header| header.name != TRACEPARENT) {
+    if header(headers).is_none() {
         TraceContextPropagator::new().inject_context(&span.context(), &mut HeadersMut(headers));
     }
 }

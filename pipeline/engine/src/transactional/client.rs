@@ -125,13 +125,19 @@ impl Client {
         }
         // Outputs find out quickly when the last transaction is over; offsets alone would wait for a whole backoff.
         while !any && self.settling() {
-            self.producer.poll(MOMENT);
+            self.wait_a_moment();
         }
         while self.producer.in_flight_count() > 0 {
             self.in_time(until, "outputs were not acknowledged in time")?;
-            self.producer.poll(MOMENT);
+            self.wait_a_moment();
         }
         self.accepted()
+    }
+
+    /// Lets the client do what it does by itself. Its own `poll` turns without pause through the last millisecond it is given.
+    fn wait_a_moment(&self) {
+        self.serve();
+        std::thread::park_timeout(MOMENT);
     }
 
     fn settling(&self) -> bool {
@@ -155,7 +161,7 @@ impl Client {
             }
             self.in_time(until, "the client's queue did not empty in time")?;
             record = back;
-            self.producer.poll(MOMENT);
+            self.wait_a_moment();
         }
         Ok(())
     }
@@ -202,7 +208,7 @@ impl Client {
                 return Err(self.judge(&error));
             }
             self.in_time(until, "offsets were not taken in time")?;
-            self.producer.poll(MOMENT);
+            self.wait_a_moment();
         }
     }
 
@@ -236,7 +242,7 @@ impl Client {
                     other => other,
                 });
             }
-            self.producer.poll(MOMENT);
+            self.wait_a_moment();
         }
     }
 

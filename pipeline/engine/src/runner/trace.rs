@@ -1,0 +1,70 @@
+//! The trace a message belongs to, and how what comes of it stays part of it.
+
+use schemas::{Header, Record};
+use tracing::Span;
+
+use crate::{stage::Meta, telemetry::propagation};
+
+/// The trace of one message.
+pub(super) enum Trace {
+    /// The message has a span of its own in it.
+    Own(Span),
+    /// Nobody looks at spans of this message: what comes of it says the same as it does.
+    Passed(Header),
+}
+
+impl Trace {
+    /// The trace that the headers of a message name. `alone`: no other message is worked on with it, so that the log may name
+    /// it too. A span costs as much as reading and writing the message, so that of a message among others, which no line of
+    /// the log is within, exists only where spans are sent.
+    pub(super) fn of(stage: &'static str, meta: &Meta, headers: &[Header], alone: bool) -> Self {
+        let named = propagation::header(headers);
+        let span = match named {
+            Some(_) if !alone => tracing::info_span!(
+                target: propagation::TARGET, "message", otel.name = stage, stage, topic = &*meta.topic,
+                partition = meta.partition, offset = meta.offset, event_id = &*meta.event_id,
+            ),
+            _ => tracing::info_span!(
+                "message",
+                otel.name = stage,
+                stage,
+                topic = &*meta.topic,
+                partition = meta.partition,
+                offset = meta.offset,
+                event_id = &*meta.event_id,
+            ),
+        };
+        match named {
+            Some(header) if span.is_disabled() => Self::Passed(header.clone()),
+            _ => {
+                if !span.is_disabled() {
+                    propagation::continue_trace(&span, propagation::extract(headers));
+                }
+                Self::Own(span)
+            }
+        }
+    }
+
+    /// What the work on the message happens within.
+    pub(super) fn span(&self) -> Span {
+        match self {
+            Self::Own(span) => span.clone(),
+            Self::Passed(_) => Span::none(),
+        }
+    }
+
+    /// Makes records that come of the message part of its trace.
+    pub(super) fn go_on(&self, records: &mut [Record]) {
+        for record in records {
+            match self {
+                Self::Own(span) if span.is_disabled() => {}
+                Self::Own(span) => propagation::inject(span, &mut record.headers),
+                Self::Passed(header) => {
+                    if propagation::header(&record.headers).is_none() {
+                        record.headers.push(header.clone());
+                    }
+                }
+            }
+        }
+    }
+}
