@@ -46,13 +46,15 @@ impl Stage for Record {
         topics::SUBMISSIONS
     }
 
-    async fn process(&self, batch: &[Message<Submission>]) -> Result<Vec<Outcome>, StageError> {
-        let submissions: Vec<Submission> =
-            batch.iter().map(|message| message.event.clone()).collect();
+    async fn process(&self, batch: Vec<Message<Submission>>) -> Result<Vec<Outcome>, StageError> {
+        let submissions: Vec<Submission> = batch.into_iter().map(|message| message.event).collect();
         match self.store.project(&submissions, self.clock.now()).await {
             Ok(()) => {
                 self.gate.set(GateState::Open);
-                Ok(batch.iter().map(|_| Outcome::Forward(Vec::new())).collect())
+                Ok(submissions
+                    .iter()
+                    .map(|_| Outcome::Forward(Vec::new()))
+                    .collect())
             }
             Err(error) => {
                 // While the store is away submissions wait in the topic; they are not at fault.

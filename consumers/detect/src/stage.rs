@@ -100,7 +100,7 @@ impl Stage for DetectStage {
         topics::POSTS
     }
 
-    async fn process(&self, batch: &[Message<PostScraped>]) -> Result<Vec<Outcome>, StageError> {
+    async fn process(&self, batch: Vec<Message<PostScraped>>) -> Result<Vec<Outcome>, StageError> {
         let seen = join_all(batch.iter().map(|message| self.detect(message))).await;
         let mut away = seen
             .iter()

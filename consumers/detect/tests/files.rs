@@ -31,7 +31,7 @@ async fn the_files_of_a_post_are_not_all_in_memory_at_once() {
     // Resets the peak that the kernel keeps.
     fs::write("/proc/self/clear_refs", "5").unwrap();
     let before = status("VmRSS:");
-    let outcomes = stage.process(&batch).await.unwrap();
+    let outcomes = stage.process(batch.to_vec()).await.unwrap();
     let grown = status("VmHWM:").saturating_sub(before);
     assert_eq!(
         outcomes.iter().map(|post| seen(post).len()).sum::<usize>(),

@@ -176,7 +176,7 @@ async fn the_same_bytes_are_never_looked_at_twice() {
     let mut findings = Vec::new();
     for post_id in ["first", "second"] {
         let outcomes = stage
-            .process(&[post(post_id, std::slice::from_ref(&blob))])
+            .process(vec![post(post_id, std::slice::from_ref(&blob))])
             .await;
         let mut pictures = seen(&outcomes.unwrap()[0]);
         findings.push(pictures.remove(0).ai_generated);

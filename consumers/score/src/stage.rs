@@ -102,7 +102,7 @@ impl Stage for ScoreStage {
         topics::DETECTIONS
     }
 
-    async fn process(&self, batch: &[Message<Detections>]) -> Result<Vec<Outcome>, StageError> {
+    async fn process(&self, batch: Vec<Message<Detections>>) -> Result<Vec<Outcome>, StageError> {
         let scored = join_all(batch.iter().map(|message| self.score(message))).await;
         self.gate.set(gate_after(&scored));
         let outcomes = scored.into_iter().zip(batch).map(|(scored, message)| {

@@ -106,11 +106,7 @@ fn message(post_id: &str, age_ms: i64) -> Message<Detections> {
 }
 
 async fn run(bench: &Bench, message: &Message<Detections>) -> Outcome {
-    let mut outcomes = bench
-        .stage
-        .process(std::slice::from_ref(message))
-        .await
-        .unwrap();
+    let mut outcomes = bench.stage.process(vec![message.clone()]).await.unwrap();
     assert_eq!(outcomes.len(), 1);
     outcomes.remove(0)
 }

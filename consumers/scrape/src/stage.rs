@@ -106,7 +106,7 @@ impl Stage for ScrapeStage {
         topics::SUBMISSIONS
     }
 
-    async fn process(&self, batch: &[Message<Submission>]) -> Result<Vec<Outcome>, StageError> {
+    async fn process(&self, batch: Vec<Message<Submission>>) -> Result<Vec<Outcome>, StageError> {
         let settled = join_all(batch.iter().map(|message| self.outcome(message))).await;
         if let Some(answers) = store_answers(&settled) {
             self.breaker.store_answers(answers);

@@ -102,7 +102,7 @@ pub trait Stage: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the stage itself is broken and no message was settled. Verdicts on messages are outcomes, not errors.
-    async fn process(&self, batch: &[Message<Self::In>]) -> Result<Vec<Outcome>, StageError>;
+    async fn process(&self, batch: Vec<Message<Self::In>>) -> Result<Vec<Outcome>, StageError>;
 
     /// Called before a message that could be read goes to the dead-letter topic, with the records that must travel in the
     /// same commit interval as the dead letter. May be called again for the same message after a redo.

@@ -210,12 +210,14 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    /// Waits until nothing is under way. The client's own `flush` polls for 100 ms at a time, however soon all is done.
+    /// Waits until nothing is under way. The client's own `flush` polls for 100 ms at a time, however soon all is done, and
+    /// its `poll` turns without pause through the last millisecond it is given.
     fn drain(&self) -> Result<()> {
         let deadline = Instant::now() + TIMEOUT;
         while self.producer.in_flight_count() > 0 {
             ensure!(Instant::now() < deadline, "outputs are not acknowledged");
-            self.producer.poll(Duration::from_millis(1));
+            self.producer.poll(Duration::ZERO);
+            std::thread::park_timeout(Duration::from_millis(1));
         }
         Ok(())
     }

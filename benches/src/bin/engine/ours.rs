@@ -37,11 +37,11 @@ impl Stage for NoOp {
         self.input
     }
 
-    async fn process(&self, batch: &[Message<Post>]) -> Result<Vec<Outcome>, StageError> {
+    async fn process(&self, batch: Vec<Message<Post>>) -> Result<Vec<Outcome>, StageError> {
         batch
-            .iter()
+            .into_iter()
             .map(|message| {
-                let checked = Checked::from(message.event.clone());
+                let checked = Checked::from(message.event);
                 let record = schemas::encode(&self.output, &checked);
                 record
                     .map(|record| Outcome::Forward(vec![record]))
@@ -93,7 +93,8 @@ async fn work(place: &Place, delivery: Delivery, stop: Stop) -> Result<Told> {
         }
         ending.begin();
     });
-    runner.run(shutdown).await?;
+    // A task of the runtime, as in the shipped binary.
+    tokio::spawn(runner.run(shutdown)).await??;
     Ok(Told {
         commits: counted(&registry, "trustcard_commit_duration_seconds"),
         aborted: counted(&registry, "trustcard_commit_failures_total"),

@@ -119,11 +119,7 @@ async fn with_models_off_every_picture_says_so_and_videos_are_no_pictures() {
         media(1, MediaKind::Video),
         media(1, MediaKind::Thumbnail),
     ]);
-    let outcomes = bench
-        .stage
-        .process(std::slice::from_ref(&message))
-        .await
-        .unwrap();
+    let outcomes = bench.stage.process(vec![message.clone()]).await.unwrap();
 
     let [Outcome::Forward(records)] = outcomes.as_slice() else {
         panic!("{outcomes:?}")
@@ -208,11 +204,11 @@ async fn while_the_store_is_away_one_post_at_a_time_tries_the_way() {
     // Another process keeps the database to itself, for longer than the store waits for it.
     let other = rusqlite::Connection::open(bench.folder.path().join("store.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let error = bench.stage.process(&batch).await.unwrap_err();
+    let error = bench.stage.process(batch.clone()).await.unwrap_err();
     assert_eq!(error.reason, Reason::StoreUnavailable);
     assert_eq!(bench.stage.gate().state(), GateState::Probe);
     other.execute_batch("ROLLBACK").unwrap();
-    bench.stage.process(&batch).await.unwrap();
+    bench.stage.process(batch).await.unwrap();
     assert_eq!(bench.stage.gate().state(), GateState::Open);
 }
 
@@ -223,7 +219,7 @@ async fn a_store_that_is_broken_is_not_away() {
     other
         .execute_batch("DROP VIEW analysis_rows; DROP TABLE analyses")
         .unwrap();
-    let error = bench.stage.process(&[message(Vec::new())]).await;
+    let error = bench.stage.process(vec![message(Vec::new())]).await;
     assert_eq!(error.unwrap_err().reason, Reason::StoreUnavailable);
     assert_eq!(bench.stage.gate().state(), GateState::Open);
 }

@@ -108,11 +108,7 @@ impl Bench {
     }
 
     async fn process(&self, message: &Message<Submission>) -> Outcome {
-        let mut outcomes = self
-            .stage
-            .process(std::slice::from_ref(message))
-            .await
-            .unwrap();
+        let mut outcomes = self.stage.process(vec![message.clone()]).await.unwrap();
         assert_eq!(outcomes.len(), 1);
         outcomes.remove(0)
     }
@@ -253,7 +249,7 @@ async fn a_second_submission_of_a_claimed_run_is_skipped() {
 async fn racing_submissions_are_read_once() {
     let bench = Bench::new(photo).await;
     let messages: Vec<_> = (0..16).map(|n| bench.message("CHAIm2sHSQZ", n)).collect();
-    let outcomes = bench.stage.process(&messages).await.unwrap();
+    let outcomes = bench.stage.process(messages.clone()).await.unwrap();
     let forwarded = outcomes
         .iter()
         .filter(|outcome| matches!(outcome, Outcome::Forward(_)));

@@ -5,16 +5,11 @@ use jiff::Timestamp;
 use rdkafka::message::{Headers as _, OwnedHeaders};
 use schemas::{Reason, Record, dead_letter::DeadLetter, retry::Retry};
 
-use crate::{
-    consumer::Fetched,
-    delivery::Outputs,
-    producer::Output,
-    stage::{Message, Outcome},
-};
+use crate::{consumer::Fetched, delivery::Outputs, producer::Output, stage::Outcome};
 
 /// A consumed record and what is known of it so far.
 #[derive(Debug)]
-pub(super) struct Job<E> {
+pub(super) struct Job {
     /// As it was before it ever failed, but for its place, where it lies now: on the stage's input or on a retry topic.
     pub(super) source: Fetched,
     /// The tier of the retry topic it was read from; 0 for the stage's input.
@@ -23,8 +18,6 @@ pub(super) struct Job<E> {
     earlier: Option<Retry>,
     /// The assignment it was read under.
     pub(super) epoch: u64,
-    /// What it says, once decoded: a repeated attempt does not parse again.
-    pub(super) message: Option<Message<E>>,
     /// Attempts that failed and count, since it was read.
     pub(super) failures: u32,
     /// When the first attempt failed, whether or not it counts.
@@ -37,7 +30,7 @@ pub(super) struct Job<E> {
     pub(super) untold: u32,
 }
 
-impl<E> Job<E> {
+impl Job {
     /// A record that was just read, from the retry topic of tier `tier` or (0) from the stage's input.
     pub(super) fn new(mut source: Fetched, epoch: u64, tier: usize) -> Self {
         let earlier = if tier > 0 {
@@ -51,7 +44,6 @@ impl<E> Job<E> {
             tier,
             earlier,
             epoch,
-            message: None,
             failures: 0,
             alone: false,
             letter: None,
@@ -197,17 +189,10 @@ pub(super) enum Verdict {
     NotBuried,
 }
 
-impl Verdict {
-    /// Whether the message is never needed again.
-    pub(super) const fn settles(&self) -> bool {
-        matches!(self, Self::Outcome(Outcome::Forward(_) | Outcome::Skip(_)))
-    }
-}
-
 /// Jobs whose turn has ended.
 #[derive(Debug)]
-pub(super) struct Finished<E> {
-    pub(super) jobs: Vec<(Box<Job<E>>, Verdict)>,
+pub(super) struct Finished {
+    pub(super) jobs: Vec<(Box<Job>, Verdict)>,
     /// How long the stage took for all of them.
     pub(super) elapsed: std::time::Duration,
 }

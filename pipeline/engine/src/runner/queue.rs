@@ -11,16 +11,16 @@ use tokio::time::Instant;
 use super::job::Job;
 use crate::ledger::TopicPartition;
 
-pub(super) struct Queue<E> {
-    ready: VecDeque<Box<Job<E>>>,
+pub(super) struct Queue {
+    ready: VecDeque<Box<Job>>,
     /// Every busy key, with the messages behind the one that keeps it busy.
-    busy: HashMap<Bytes, VecDeque<Box<Job<E>>>>,
+    busy: HashMap<Bytes, VecDeque<Box<Job>>>,
     /// Messages that wait for their next attempt, by when it is due; the number keeps equal times apart.
-    retries: BTreeMap<(Instant, u64), Box<Job<E>>>,
+    retries: BTreeMap<(Instant, u64), Box<Job>>,
     retried: u64,
 }
 
-impl<E> Default for Queue<E> {
+impl Default for Queue {
     fn default() -> Self {
         Self {
             ready: VecDeque::new(),
@@ -31,9 +31,9 @@ impl<E> Default for Queue<E> {
     }
 }
 
-impl<E> Queue<E> {
+impl Queue {
     /// A message that was just read.
-    pub(super) fn push(&mut self, job: Box<Job<E>>) {
+    pub(super) fn push(&mut self, job: Box<Job>) {
         if let Some(key) = job.key() {
             if let Some(behind) = self.busy.get_mut(key) {
                 behind.push_back(job);
@@ -58,12 +58,12 @@ impl<E> Queue<E> {
     }
 
     /// A message that keeps its key and runs again at once.
-    pub(super) fn again(&mut self, job: Box<Job<E>>) {
+    pub(super) fn again(&mut self, job: Box<Job>) {
         self.ready.push_front(job);
     }
 
     /// A message that keeps its key and runs again at `due`.
-    pub(super) fn again_at(&mut self, job: Box<Job<E>>, due: Instant) {
+    pub(super) fn again_at(&mut self, job: Box<Job>, due: Instant) {
         self.retried += 1;
         self.retries.insert((due, self.retried), job);
     }
@@ -89,7 +89,7 @@ impl<E> Queue<E> {
     }
 
     /// The next batch of at most `max` messages.
-    pub(super) fn next_batch(&mut self, max: usize) -> Option<Vec<Box<Job<E>>>> {
+    pub(super) fn next_batch(&mut self, max: usize) -> Option<Vec<Box<Job>>> {
         let first = self.ready.pop_front()?;
         let mut batch = Vec::with_capacity(max.min(self.ready.len() + 1));
         let single = first.single();
@@ -102,7 +102,7 @@ impl<E> Queue<E> {
 
     /// Drops every queued message of these partitions.
     pub(super) fn drop_partitions(&mut self, gone: &[TopicPartition]) {
-        let is_gone = |job: &Job<E>| gone.contains(&job.source.at);
+        let is_gone = |job: &Job| gone.contains(&job.source.at);
         for behind in self.busy.values_mut() {
             behind.retain(|job| !is_gone(job));
         }
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
     use crate::consumer::Fetched;
 
-    fn job(partition: i32, offset: i64, key: &'static str) -> Box<Job<()>> {
+    fn job(partition: i32, offset: i64, key: &'static str) -> Box<Job> {
         let source = Fetched {
             at: TopicPartition::new("in", partition),
             offset,
@@ -145,14 +145,14 @@ mod tests {
         Box::new(Job::new(source, 1, 0))
     }
 
-    fn queue(jobs: Vec<Box<Job<()>>>) -> Queue<()> {
+    fn queue(jobs: Vec<Box<Job>>) -> Queue {
         let mut queue = Queue::default();
         jobs.into_iter().for_each(|job| queue.push(job));
         queue
     }
 
     /// Offsets of the next batch.
-    fn batch(queue: &mut Queue<()>, max: usize) -> Vec<i64> {
+    fn batch(queue: &mut Queue, max: usize) -> Vec<i64> {
         let jobs = queue.next_batch(max).unwrap_or_default();
         jobs.iter().map(|job| job.source.offset).collect()
     }

@@ -36,8 +36,8 @@ pub(super) struct Desk<S: Stage> {
     retries: Vec<String>,
     limits: Limits,
     pub(super) ledger: Ledger<Outputs>,
-    queue: Queue<S::In>,
-    pub(super) running: JoinSet<Finished<S::In>>,
+    queue: Queue,
+    pub(super) running: JoinSet<Finished>,
 }
 
 impl<S: Stage> Desk<S> {
@@ -148,7 +148,7 @@ impl<S: Stage> Desk<S> {
     }
 
     /// Settles the jobs of a batch.
-    pub(super) fn finished(&mut self, finished: Finished<S::In>) {
+    pub(super) fn finished(&mut self, finished: Finished) {
         let elapsed = finished.elapsed.as_secs_f64();
         for (job, verdict) in finished.jobs {
             if job.letter.is_none() {
@@ -163,7 +163,7 @@ impl<S: Stage> Desk<S> {
         }
     }
 
-    fn settle(&mut self, mut job: Box<Job<S::In>>, verdict: Verdict) {
+    fn settle(&mut self, mut job: Box<Job>, verdict: Verdict) {
         match verdict {
             Verdict::Outcome(Outcome::Forward(records)) => {
                 self.metrics.forwarded();
@@ -176,9 +176,13 @@ impl<S: Stage> Desk<S> {
                 self.complete(&job, Vec::new());
             }
             Verdict::Outcome(Outcome::Retry { reason, after }) => self.fail(job, reason, after),
-            Verdict::Outcome(Outcome::Reject(reason)) | Verdict::Undecodable(reason) => {
+            Verdict::Outcome(Outcome::Reject(reason)) => {
                 self.count(&mut job);
                 self.reject(job, reason);
+            }
+            Verdict::Undecodable(reason) => {
+                self.count(&mut job);
+                self.reject_unread(job, reason);
             }
             Verdict::Broken { reason, shared } => {
                 if shared && self.gate.state() == GateState::Open {
@@ -214,7 +218,7 @@ impl<S: Stage> Desk<S> {
     }
 
     /// An attempt failed and may be repeated. What fails while the gate is not open does not count.
-    fn fail(&mut self, mut job: Box<Job<S::In>>, reason: Reason, after: Option<Duration>) {
+    fn fail(&mut self, mut job: Box<Job>, reason: Reason, after: Option<Duration>) {
         let open = self.gate.state() == GateState::Open;
         if open {
             self.count(&mut job);
@@ -238,7 +242,7 @@ impl<S: Stage> Desk<S> {
     }
 
     /// A message goes to a retry topic, and its partition goes on.
-    fn postpone(&mut self, mut job: Box<Job<S::In>>, reason: Reason, tier: usize, wait: Duration) {
+    fn postpone(&mut self, mut job: Box<Job>, reason: Reason, tier: usize, wait: Duration) {
         self.metrics.retried(reason);
         self.metrics.postponed(tier);
         let now = self.clock.now();
@@ -249,7 +253,7 @@ impl<S: Stage> Desk<S> {
     }
 
     /// A batch of several failed and any of them may be at fault: each runs alone from now on, and attempts count there.
-    fn isolate(&mut self, mut job: Box<Job<S::In>>, reason: Reason) {
+    fn isolate(&mut self, mut job: Box<Job>, reason: Reason) {
         job.alone = true;
         job.first_failure.get_or_insert_with(|| self.clock.now());
         self.metrics.retried(reason);
@@ -257,27 +261,29 @@ impl<S: Stage> Desk<S> {
         self.queue.again_at(job, Instant::now() + wait);
     }
 
-    fn count(&self, job: &mut Job<S::In>) {
+    fn count(&self, job: &mut Job) {
         job.failures = job.failures.saturating_add(1);
         job.first_failure.get_or_insert_with(|| self.clock.now());
     }
 
-    /// A message becomes a dead letter; the stage is told first, if it could read it.
-    fn reject(&mut self, mut job: Box<Job<S::In>>, code: Reason) {
+    /// A message becomes a dead letter, once the stage was told.
+    fn reject(&mut self, mut job: Box<Job>, code: Reason) {
         self.metrics.rejected(code);
-        let letter = job.dead_letter(self.stage.name(), code, self.clock.now());
-        if job.message.is_some() {
-            job.letter = Some(letter);
-            self.queue.again(job);
-        } else {
-            self.metrics.dead_letter(code);
-            self.limits.ended(Some(code));
-            let outputs = job.buried(&letter, Vec::new());
-            self.complete(&job, outputs);
-        }
+        job.letter = Some(job.dead_letter(self.stage.name(), code, self.clock.now()));
+        self.queue.again(job);
     }
 
-    fn complete(&mut self, job: &Job<S::In>, outputs: Outputs) {
+    /// A record that nobody can read becomes a dead letter; there is nothing to tell the stage of.
+    fn reject_unread(&mut self, mut job: Box<Job>, code: Reason) {
+        self.metrics.rejected(code);
+        self.metrics.dead_letter(code);
+        self.limits.ended(Some(code));
+        let letter = job.dead_letter(self.stage.name(), code, self.clock.now());
+        let outputs = job.buried(&letter, Vec::new());
+        self.complete(&job, outputs);
+    }
+
+    fn complete(&mut self, job: &Job, outputs: Outputs) {
         let bytes = outputs.iter().map(|output| output.record.size()).sum();
         let source = &job.source;
         self.ledger

@@ -17,17 +17,17 @@ use crate::stage::{Message, Meta, Outcome, Stage, StageError};
 /// Lets the stage work on a batch.
 pub(super) async fn process<S: Stage>(
     stage: Arc<S>,
-    batch: Vec<Box<Job<S::In>>>,
+    batch: Vec<Box<Job>>,
     output_limit: usize,
-) -> Finished<S::In> {
+) -> Finished {
     let started = Instant::now();
     let mut done = Vec::with_capacity(batch.len());
     let mut jobs = Vec::with_capacity(batch.len());
     let mut messages = Vec::with_capacity(batch.len());
     let mut traces = Vec::with_capacity(batch.len());
     let alone = batch.len() == 1;
-    for mut job in batch {
-        match decode(&mut job) {
+    for job in batch {
+        match decode::<S::In>(&job, job.attempts().saturating_add(1)) {
             Ok(message) => {
                 let headers = &job.source.headers;
                 traces.push(Trace::of(stage.name(), &message.meta, headers, alone));
@@ -43,19 +43,16 @@ pub(super) async fn process<S: Stage>(
             [only] => only.span(),
             _ => Span::none(),
         };
-        let work = guarded(stage.process(&messages)).instrument(around).await;
-        let verdicts = verdicts(stage.name(), work, messages.len());
-        let parts = jobs.into_iter().zip(messages).zip(traces).zip(verdicts);
-        done.extend(parts.map(|(((mut job, message), trace), mut verdict)| {
+        let work = guarded(stage.process(messages)).instrument(around).await;
+        let verdicts = verdicts(stage.name(), work, jobs.len());
+        let parts = jobs.into_iter().zip(traces).zip(verdicts);
+        done.extend(parts.map(|((job, trace), mut verdict)| {
             if let Verdict::Outcome(Outcome::Forward(records)) = &mut verdict {
                 if records.iter().any(|record| record.size() > output_limit) {
                     verdict = Verdict::Outcome(Outcome::Reject(Reason::OutputTooLarge));
                 } else {
                     trace.go_on(records);
                 }
-            }
-            if !verdict.settles() {
-                job.message = Some(message);
             }
             (job, verdict)
         }));
@@ -67,14 +64,12 @@ pub(super) async fn process<S: Stage>(
 }
 
 /// Tells the stage of a dead letter.
-pub(super) async fn bury<S: Stage>(
-    stage: Arc<S>,
-    job: Box<Job<S::In>>,
-    output_limit: usize,
-) -> Finished<S::In> {
+pub(super) async fn bury<S: Stage>(stage: Arc<S>, job: Box<Job>, output_limit: usize) -> Finished {
     let started = Instant::now();
-    let verdict = match (&job.message, &job.letter) {
-        (Some(message), Some(letter)) => {
+    // It could be read before, and the attempt that failed is one of those it counts.
+    let message = decode::<S::In>(&job, job.attempts().max(1));
+    let verdict = match (&message, &job.letter) {
+        (Ok(message), Some(letter)) => {
             let trace = Trace::of(stage.name(), &message.meta, &job.source.headers, true);
             let told = guarded(stage.on_dead_letter(message, letter));
             match told.instrument(trace.span()).await {
@@ -106,13 +101,8 @@ pub(super) async fn bury<S: Stage>(
     }
 }
 
-/// The message of a job, decoded at its first attempt.
-fn decode<E: schemas::Event>(job: &mut Job<E>) -> Result<Message<E>, Reason> {
-    let attempt = job.attempts().saturating_add(1);
-    if let Some(mut message) = job.message.take() {
-        message.meta.attempt = attempt;
-        return Ok(message);
-    }
+/// The message of a job.
+fn decode<E: schemas::Event>(job: &Job, attempt: u32) -> Result<Message<E>, Reason> {
     let source = &job.source;
     let event = envelope::decode(&source.headers, source.value.as_deref())
         .map_err(|error| error.reason())?;

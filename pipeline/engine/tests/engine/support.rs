@@ -154,8 +154,8 @@ impl Stage for TestStage {
         self.input
     }
 
-    async fn process(&self, batch: &[Message<Note>]) -> Result<Vec<Outcome>, StageError> {
-        (self.work)(batch.to_vec()).await
+    async fn process(&self, batch: Vec<Message<Note>>) -> Result<Vec<Outcome>, StageError> {
+        (self.work)(batch).await
     }
 
     async fn on_dead_letter(

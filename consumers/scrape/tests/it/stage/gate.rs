@@ -74,7 +74,7 @@ async fn while_the_store_is_away_one_message_at_a_time_tries_the_way() {
     // Another process keeps the database to itself, for longer than the store waits for it.
     let other = rusqlite::Connection::open(bench.folder.path().join("db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let outcomes = bench.stage.process(&messages).await.unwrap();
+    let outcomes = bench.stage.process(messages.to_vec()).await.unwrap();
     let [away, rejected] = [
         Outcome::retry(Reason::StoreUnavailable),
         Outcome::Reject(Reason::SchemaMismatch),
