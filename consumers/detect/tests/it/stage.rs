@@ -204,11 +204,11 @@ async fn while_the_store_is_away_one_post_at_a_time_tries_the_way() {
     // Another process keeps the database to itself, for longer than the store waits for it.
     let other = rusqlite::Connection::open(bench.folder.path().join("store.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let error = bench.stage.process(batch.clone()).await.unwrap_err();
+    let error = bench.stage.process(batch.to_vec()).await.unwrap_err();
     assert_eq!(error.reason, Reason::StoreUnavailable);
     assert_eq!(bench.stage.gate().state(), GateState::Probe);
     other.execute_batch("ROLLBACK").unwrap();
-    bench.stage.process(batch).await.unwrap();
+    bench.stage.process(batch.to_vec()).await.unwrap();
     assert_eq!(bench.stage.gate().state(), GateState::Open);
 }
 

@@ -7,6 +7,9 @@ use schemas::{Reason, Record, dead_letter::DeadLetter, retry::Retry};
 
 use crate::{consumer::Fetched, delivery::Outputs, producer::Output, stage::Outcome};
 
+/// A job, which changes hands half a dozen times, moves as a pointer.
+pub(super) type BoxedJob = Box<Job>;
+
 /// A consumed record and what is known of it so far.
 #[derive(Debug)]
 pub(super) struct Job {
@@ -192,7 +195,7 @@ pub(super) enum Verdict {
 /// Jobs whose turn has ended.
 #[derive(Debug)]
 pub(super) struct Finished {
-    pub(super) jobs: Vec<(Box<Job>, Verdict)>,
+    pub(super) jobs: Vec<(BoxedJob, Verdict)>,
     /// How long the stage took for all of them.
     pub(super) elapsed: std::time::Duration,
 }

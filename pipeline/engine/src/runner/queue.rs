@@ -8,32 +8,22 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::job::Job;
+use super::job::{BoxedJob, Job};
 use crate::ledger::TopicPartition;
 
+#[derive(Default)]
 pub(super) struct Queue {
-    ready: VecDeque<Box<Job>>,
+    ready: VecDeque<BoxedJob>,
     /// Every busy key, with the messages behind the one that keeps it busy.
-    busy: HashMap<Bytes, VecDeque<Box<Job>>>,
+    busy: HashMap<Bytes, VecDeque<BoxedJob>>,
     /// Messages that wait for their next attempt, by when it is due; the number keeps equal times apart.
-    retries: BTreeMap<(Instant, u64), Box<Job>>,
+    retries: BTreeMap<(Instant, u64), BoxedJob>,
     retried: u64,
-}
-
-impl Default for Queue {
-    fn default() -> Self {
-        Self {
-            ready: VecDeque::new(),
-            busy: HashMap::new(),
-            retries: BTreeMap::new(),
-            retried: 0,
-        }
-    }
 }
 
 impl Queue {
     /// A message that was just read.
-    pub(super) fn push(&mut self, job: Box<Job>) {
+    pub(super) fn push(&mut self, job: BoxedJob) {
         if let Some(key) = job.key() {
             if let Some(behind) = self.busy.get_mut(key) {
                 behind.push_back(job);
@@ -58,12 +48,12 @@ impl Queue {
     }
 
     /// A message that keeps its key and runs again at once.
-    pub(super) fn again(&mut self, job: Box<Job>) {
+    pub(super) fn again(&mut self, job: BoxedJob) {
         self.ready.push_front(job);
     }
 
     /// A message that keeps its key and runs again at `due`.
-    pub(super) fn again_at(&mut self, job: Box<Job>, due: Instant) {
+    pub(super) fn again_at(&mut self, job: BoxedJob, due: Instant) {
         self.retried += 1;
         self.retries.insert((due, self.retried), job);
     }
@@ -89,7 +79,7 @@ impl Queue {
     }
 
     /// The next batch of at most `max` messages.
-    pub(super) fn next_batch(&mut self, max: usize) -> Option<Vec<Box<Job>>> {
+    pub(super) fn next_batch(&mut self, max: usize) -> Option<Vec<BoxedJob>> {
         let first = self.ready.pop_front()?;
         let mut batch = Vec::with_capacity(max.min(self.ready.len() + 1));
         let single = first.single();
@@ -132,7 +122,7 @@ mod tests {
     use super::*;
     use crate::consumer::Fetched;
 
-    fn job(partition: i32, offset: i64, key: &'static str) -> Box<Job> {
+    fn job(partition: i32, offset: i64, key: &'static str) -> BoxedJob {
         let source = Fetched {
             at: TopicPartition::new("in", partition),
             offset,
@@ -145,7 +135,7 @@ mod tests {
         Box::new(Job::new(source, 1, 0))
     }
 
-    fn queue(jobs: Vec<Box<Job>>) -> Queue {
+    fn queue(jobs: Vec<BoxedJob>) -> Queue {
         let mut queue = Queue::default();
         jobs.into_iter().for_each(|job| queue.push(job));
         queue

@@ -8,7 +8,7 @@ use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     RunnerConfig,
-    job::{Finished, Job, Verdict},
+    job::{BoxedJob, Finished, Job, Verdict},
     queue::Queue,
     work,
 };
@@ -163,7 +163,7 @@ impl<S: Stage> Desk<S> {
         }
     }
 
-    fn settle(&mut self, mut job: Box<Job>, verdict: Verdict) {
+    fn settle(&mut self, mut job: BoxedJob, verdict: Verdict) {
         match verdict {
             Verdict::Outcome(Outcome::Forward(records)) => {
                 self.metrics.forwarded();
@@ -218,7 +218,7 @@ impl<S: Stage> Desk<S> {
     }
 
     /// An attempt failed and may be repeated. What fails while the gate is not open does not count.
-    fn fail(&mut self, mut job: Box<Job>, reason: Reason, after: Option<Duration>) {
+    fn fail(&mut self, mut job: BoxedJob, reason: Reason, after: Option<Duration>) {
         let open = self.gate.state() == GateState::Open;
         if open {
             self.count(&mut job);
@@ -242,7 +242,7 @@ impl<S: Stage> Desk<S> {
     }
 
     /// A message goes to a retry topic, and its partition goes on.
-    fn postpone(&mut self, mut job: Box<Job>, reason: Reason, tier: usize, wait: Duration) {
+    fn postpone(&mut self, mut job: BoxedJob, reason: Reason, tier: usize, wait: Duration) {
         self.metrics.retried(reason);
         self.metrics.postponed(tier);
         let now = self.clock.now();
@@ -253,7 +253,7 @@ impl<S: Stage> Desk<S> {
     }
 
     /// A batch of several failed and any of them may be at fault: each runs alone from now on, and attempts count there.
-    fn isolate(&mut self, mut job: Box<Job>, reason: Reason) {
+    fn isolate(&mut self, mut job: BoxedJob, reason: Reason) {
         job.alone = true;
         job.first_failure.get_or_insert_with(|| self.clock.now());
         self.metrics.retried(reason);
@@ -267,14 +267,14 @@ impl<S: Stage> Desk<S> {
     }
 
     /// A message becomes a dead letter, once the stage was told.
-    fn reject(&mut self, mut job: Box<Job>, code: Reason) {
+    fn reject(&mut self, mut job: BoxedJob, code: Reason) {
         self.metrics.rejected(code);
         job.letter = Some(job.dead_letter(self.stage.name(), code, self.clock.now()));
         self.queue.again(job);
     }
 
     /// A record that nobody can read becomes a dead letter; there is nothing to tell the stage of.
-    fn reject_unread(&mut self, mut job: Box<Job>, code: Reason) {
+    fn reject_unread(&mut self, mut job: BoxedJob, code: Reason) {
         self.metrics.rejected(code);
         self.metrics.dead_letter(code);
         self.limits.ended(Some(code));

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
 use super::{
-    job::{Finished, Job, Verdict},
+    job::{BoxedJob, Finished, Job, Verdict},
     trace::Trace,
 };
 use crate::stage::{Message, Meta, Outcome, Stage, StageError};
@@ -17,7 +17,7 @@ use crate::stage::{Message, Meta, Outcome, Stage, StageError};
 /// Lets the stage work on a batch.
 pub(super) async fn process<S: Stage>(
     stage: Arc<S>,
-    batch: Vec<Box<Job>>,
+    batch: Vec<BoxedJob>,
     output_limit: usize,
 ) -> Finished {
     let started = Instant::now();
@@ -64,7 +64,7 @@ pub(super) async fn process<S: Stage>(
 }
 
 /// Tells the stage of a dead letter.
-pub(super) async fn bury<S: Stage>(stage: Arc<S>, job: Box<Job>, output_limit: usize) -> Finished {
+pub(super) async fn bury<S: Stage>(stage: Arc<S>, job: BoxedJob, output_limit: usize) -> Finished {
     let started = Instant::now();
     // It could be read before, and the attempt that failed is one of those it counts.
     let message = decode::<S::In>(&job, job.attempts().max(1));
