@@ -61,6 +61,8 @@ macro_rules! contract_tests {
             batches::a_projection_after_the_end_is_told_and_one_before_changes_nothing,
             batches::a_failure_too_old_for_an_item_does_not_end_it,
             batches::an_item_that_has_ended_stays_so,
+            batches::an_item_that_failed_follows_the_run_that_takes_the_place_of_the_failed_one,
+            batches::an_item_that_a_deletion_ended_follows_nothing,
             batches::one_batch_may_hold_two_items_of_one_analysis,
             batches::a_batch_keeps_its_owner_and_an_empty_one_is_complete,
             intake::a_single_submission_is_pending_at_once,

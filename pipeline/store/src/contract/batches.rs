@@ -1,9 +1,11 @@
 //! Progress of a batch is counted from its rows, and every item ends.
 
+use schemas::{AnalysisResult, Run, identity::RunCause};
 use uuid::Uuid;
 
 use super::{
-    Shared, accepted, at, batch, claim, completed, counts, failed, finish, progress_of, single,
+    Shared, accepted, analysis_of, at, batch, claim, completed, counts, failed, finish,
+    progress_of, single,
 };
 use crate::{Claim, NewBatch};
 
@@ -109,6 +111,58 @@ pub(crate) async fn an_item_that_has_ended_stays_so(store: Shared) {
         progress_of(&store, batch_id, 5_008).await.completed_at,
         Some(at(5))
     );
+}
+
+pub(crate) async fn an_item_that_failed_follows_the_run_that_takes_the_place_of_the_failed_one(
+    store: Shared,
+) {
+    let (batch_id, items) = accepted(&store, "b", &["a"], 0).await;
+    claim(&store, &items[0], 1).await;
+    let failure = failed("a", items[0].run, 5);
+    finish(&store, &failure, 5).await;
+    // Found ended when it was claimed.
+    let (found, late) = accepted(&store, "found", &["a"], 6).await;
+    assert_eq!(claim(&store, &late[0], 7).await, Claim::Finished);
+    assert_eq!(counts(&store, found, 7).await, [0, 0, 0, 1, 1]);
+    let replay = |seconds| Run {
+        started_ms: at(seconds).as_millisecond(),
+        cause: RunCause::DeadLetterReplay,
+    };
+    let again = AnalysisResult {
+        supersedes: Some(items[0].run),
+        ..failed("a", replay(8), 8)
+    };
+    finish(&store, &again, 8).await;
+    assert_eq!(counts(&store, batch_id, 8).await, [0, 0, 0, 1, 0]);
+    let mended = AnalysisResult {
+        supersedes: Some(again.run),
+        ..completed("a", replay(9), 9, 80.0)
+    };
+    finish(&store, &mended, 9).await;
+    for (batch_id, reused) in [(batch_id, 0), (found, 1)] {
+        assert_eq!(counts(&store, batch_id, 9).await, [0, 0, 1, 0, reused]);
+        let ended = progress_of(&store, batch_id, 9).await.completed_at;
+        assert_eq!(ended, Some(at(9)));
+    }
+    // The failure once more, as after a redelivery, changes nothing.
+    finish(&store, &failure, 10).await;
+    finish(&store, &again, 10).await;
+    assert_eq!(counts(&store, batch_id, 10).await, [0, 0, 1, 0, 0]);
+}
+
+pub(crate) async fn an_item_that_a_deletion_ended_follows_nothing(store: Shared) {
+    let (batch_id, items) = accepted(&store, "b", &["a"], 0).await;
+    claim(&store, &items[0], 1).await;
+    finish(&store, &failed("a", items[0].run, 5), 5).await;
+    store.delete(analysis_of("a"), at(6)).await.unwrap();
+    let later = single("a", 7, "r");
+    claim(&store, &later, 7).await;
+    let rescored = AnalysisResult {
+        supersedes: Some(later.run),
+        ..completed("a", later.run, 8, 80.0)
+    };
+    finish(&store, &rescored, 8).await;
+    assert_eq!(counts(&store, batch_id, 9).await, [0, 0, 0, 1, 0]);
 }
 
 pub(crate) async fn one_batch_may_hold_two_items_of_one_analysis(store: Shared) {

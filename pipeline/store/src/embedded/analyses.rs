@@ -88,7 +88,13 @@ impl Analyses for SqliteStore {
                 let mut kept = Kept::load(connection, analysis_id, now_ms)?;
                 let shown = kept.facts.status(&policy).is_some();
                 kept.facts.deleted(now);
-                items::settle(connection, analysis_id, Verdict::Deleted(now_ms), &policy)?;
+                items::settle(
+                    connection,
+                    analysis_id,
+                    Verdict::Deleted(now_ms),
+                    false,
+                    &policy,
+                )?;
                 feedback::forget(connection, analysis_id)?;
                 let expires_ms = after(now_ms, policy.analysis_ttl_s);
                 kept.save(connection, analysis_id, &policy, expires_ms)?;
@@ -164,7 +170,7 @@ fn project(
     kept.facts.submitted(submission);
     items::register(connection, submission, Status::Pending)?;
     let verdict = kept.facts.verdict(submission.run, policy);
-    items::settle(connection, id, verdict, policy)?;
+    items::settle(connection, id, verdict, false, policy)?;
     kept.save(connection, id, policy, after(now_ms, policy.analysis_ttl_s))
 }
 
@@ -197,7 +203,7 @@ fn claim(
         kept.facts.progressed(run, CLAIMED_PERCENT);
         items::began(connection, submission)?;
     }
-    items::settle(connection, id, verdict, policy)?;
+    items::settle(connection, id, verdict, false, policy)?;
     kept.save(connection, id, policy, after(now_ms, policy.analysis_ttl_s))?;
     Ok(claim)
 }
@@ -221,7 +227,8 @@ fn finish(
             .execute(params![id, text])?;
     }
     kept.save(connection, id, policy, expires_ms)?;
-    items::settle(connection, id, Verdict::Ended(result.into()), policy)?;
+    let (verdict, replaces) = (Verdict::Ended(result.into()), result.supersedes.is_some());
+    items::settle(connection, id, verdict, replaces, policy)?;
     Ok(Finished::Written {
         latest: becomes_latest(connection, result, expires_ms)?,
     })

@@ -1,6 +1,7 @@
 //! Items of batches: registered when they are projected or claimed, and told how their analysis ended.
 //!
-//! An item that has ended never changes again. Items of a batch that is gone are not written.
+//! An item that has ended stays so, but for one: its analysis failed, and a run that takes the place of the failed one (a
+//! dead letter sent back, a rescoring) completed. Items of a batch that is gone are not written.
 
 use rusqlite::{Connection, params};
 use schemas::Submission;
@@ -46,11 +47,13 @@ pub(super) fn began(connection: &Connection, submission: &Submission) -> Result<
     Ok(())
 }
 
-/// Tells every submission of the analysis that `verdict` answers: items end, and nothing of them is published again.
+/// Tells every submission of the analysis that `verdict` answers: items end, and nothing of them is published again. Where
+/// the verdict is a completion that `replaces` another end, items that had failed end as completed.
 pub(super) fn settle(
     connection: &Connection,
     analysis_id: Uuid,
     verdict: Verdict,
+    replaces: bool,
     policy: &StorePolicy,
 ) -> Result<()> {
     let (status, until_ms, ended_ms, reused) = match verdict {
@@ -80,14 +83,16 @@ pub(super) fn settle(
     connection
         .prepare_cached(
             "UPDATE items SET status = ?3, ended_ms = ?4, reused = COALESCE(?5, reused)
-             WHERE analysis_id = ?1 AND run_ms <= ?2 AND status IN ('pending', 'processing')",
+             WHERE analysis_id = ?1 AND run_ms <= ?2 AND (status IN ('pending', 'processing') OR ?6 AND status = 'failed' AND
+               run_ms > COALESCE((SELECT deleted_ms FROM analyses WHERE analyses.analysis_id = ?1), run_ms - 1))",
         )?
         .execute(params![
             analysis_id,
             until_ms,
             status.name(),
             ended_ms,
-            reused
+            reused,
+            replaces && status == Status::Completed
         ])?;
     Ok(())
 }

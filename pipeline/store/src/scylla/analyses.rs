@@ -64,7 +64,11 @@ impl Analyses for ScyllaStore {
         }
         let (latest, (), ()) = futures::try_join!(
             self.becomes_latest(result, now_ms),
-            self.settle(id, Verdict::Ended(result.into())),
+            self.settle(
+                id,
+                Verdict::Ended(result.into()),
+                result.supersedes.is_some()
+            ),
             self.relist(id, &loaded, run_ms, now_ms),
         )?;
         Ok(Finished::Written { latest })
@@ -75,7 +79,8 @@ impl Analyses for ScyllaStore {
         let before = self.load(analysis_id, now_ms).await?;
         let shown = before.facts.status(&self.policy).is_some();
         self.put_deleted(analysis_id, now_ms).await?;
-        self.settle(analysis_id, Verdict::Deleted(now_ms)).await?;
+        self.settle(analysis_id, Verdict::Deleted(now_ms), false)
+            .await?;
         self.drop_votes(analysis_id).await?;
         let after = self.load(analysis_id, now_ms).await?;
         if let Some(created_ms) = before.facts.created_ms

@@ -2,7 +2,10 @@
 //!
 //! An item waits by a row at its analysis. Who registers writes that row before it reads the analysis, who ends the analysis
 //! writes the result before it reads the rows: one of them sees the other and tells the item. Ranks of an item's cells let
-//! later states win: registered, taken up, ended, taken back.
+//! later states win: registered, taken up, completed, failed, completed in place of a failure, taken back.
+//!
+//! An item that has ended stays so, but for one: its analysis failed, and a run that takes the place of the failed one (a
+//! dead letter sent back, a rescoring) completed. So the row of an item that failed is kept.
 
 use schemas::Submission;
 use scylla::value::MaybeUnset;
@@ -24,6 +27,10 @@ use crate::{
 pub(super) const RETRACTED: &str = "retracted";
 /// Rank of that mark: above every end.
 const RETRACTED_RANK: i64 = 950;
+/// Ranks of the ends, and of a completion that takes the place of a failure.
+const COMPLETED: i64 = rank::TERMINAL;
+const FAILED: i64 = COMPLETED + 1;
+const MENDED: i64 = FAILED + 1;
 /// Rank of an item that was taken up, above one that was registered.
 const TAKEN_UP: i64 = 2;
 /// Rank of the removal of a row that waits.
@@ -61,8 +68,8 @@ struct End {
     /// The last start of a submission that it answers.
     until_ms: i64,
     ended_ms: i64,
-    /// A deletion is nobody's reuse.
-    own: bool,
+    /// By a deletion: nobody's reuse, and for good.
+    deleted: bool,
 }
 
 impl End {
@@ -73,15 +80,29 @@ impl End {
                 status: ended.outcome.into(),
                 until_ms: ended.holds_until(policy),
                 ended_ms: ended.completed_ms,
-                own: false,
+                deleted: false,
             }),
             Verdict::Deleted(deleted_ms) => Some(Self {
                 status: Status::Failed,
                 until_ms: deleted_ms,
                 ended_ms: deleted_ms,
-                own: true,
+                deleted: true,
             }),
         }
+    }
+
+    /// Its rank; `replaces` another end.
+    const fn rank(&self, replaces: bool) -> i64 {
+        match self.status {
+            Status::Completed if replaces => MENDED,
+            Status::Completed => COMPLETED,
+            _ => FAILED,
+        }
+    }
+
+    /// Whether the item needs to be found no more.
+    fn is_final(&self) -> bool {
+        self.deleted || self.status == Status::Completed
     }
 }
 
@@ -136,19 +157,32 @@ impl ScyllaStore {
                 .contains(&status.as_str())
         });
         if waits {
-            self.end(item, end).await?;
+            self.end(item, end, end.rank(false)).await?;
         }
-        self.forget(submission.analysis_id, item).await
+        match end.is_final() {
+            true => self.forget(submission.analysis_id, item).await,
+            false => Ok(()),
+        }
     }
 
-    /// Tells every item that waits on the analysis and that `verdict` answers.
-    pub(super) async fn settle(&self, analysis_id: Uuid, verdict: Verdict) -> Result<()> {
+    /// Tells every item that waits on the analysis and that `verdict` answers; where it `replaces` another end, those that
+    /// had failed too.
+    pub(super) async fn settle(
+        &self,
+        analysis_id: Uuid,
+        verdict: Verdict,
+        replaces: bool,
+    ) -> Result<()> {
         let Some(end) = End::of(verdict, &self.policy) else {
             return Ok(());
         };
+        let rank = end.rank(replaces);
+        let mut from = (i64::MIN, Uuid::nil(), i32::MIN);
         loop {
-            let key = (analysis_id, end.until_ms);
-            let rows: Vec<(i64, Uuid, i32)> = self.rows(&self.statements.waiting, key).await?;
+            let key = (analysis_id, from.0, from.1, from.2);
+            let mut rows: Vec<(i64, Uuid, i32)> = self.rows(&self.statements.waiting, key).await?;
+            let last = rows.last().copied().filter(|_| rows.len() == PAGE);
+            rows.retain(|(run_ms, ..)| *run_ms <= end.until_ms);
             let tell = |&(run_ms, batch_id, place): &(i64, Uuid, i32)| {
                 let item = Item {
                     batch_id,
@@ -156,14 +190,18 @@ impl ScyllaStore {
                     run_ms,
                 };
                 let work: Work<'_> = Box::pin(async move {
-                    self.end(item, end).await?;
-                    self.forget(analysis_id, item).await
+                    self.end(item, end, rank).await?;
+                    match end.is_final() {
+                        true => self.forget(analysis_id, item).await,
+                        false => Ok(()),
+                    }
                 });
                 work
             };
             all(rows.iter().map(tell).collect()).await?;
-            if rows.len() < PAGE {
-                return Ok(());
+            match last {
+                Some(last) if last.0 <= end.until_ms => from = last,
+                _ => return Ok(()),
             }
         }
     }
@@ -179,10 +217,10 @@ impl ScyllaStore {
         }
     }
 
-    async fn end(&self, item: Item, end: End) -> Result<()> {
-        let own = end.own.then_some(true);
+    async fn end(&self, item: Item, end: End, rank: i64) -> Result<()> {
+        let own = end.deleted.then_some(true);
         let ended_ms = Some(end.ended_ms);
-        self.put_item(item, rank::TERMINAL, end.status.name(), own, ended_ms)
+        self.put_item(item, rank, end.status.name(), own, ended_ms)
             .await
     }
 

@@ -61,7 +61,8 @@ statements! {
     put_claim: "INSERT INTO claims (analysis_id, event_id, expires_ms, run_ms) VALUES (?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?";
     drop_claim: "DELETE FROM claims USING TIMESTAMP ? WHERE analysis_id = ? AND event_id = ? AND expires_ms = ?";
     // waiting
-    waiting: "SELECT run_ms, batch_id, place FROM waiting WHERE analysis_id = ? AND run_ms <= ? LIMIT 1000";
+    waiting: "SELECT run_ms, batch_id, place FROM waiting WHERE analysis_id = ?
+            AND (run_ms, batch_id, place) > (?, ?, ?) LIMIT 1000";
     put_waiting: "INSERT INTO waiting (analysis_id, run_ms, batch_id, place) VALUES (?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?";
     drop_waiting: "DELETE FROM waiting USING TIMESTAMP ? WHERE analysis_id = ? AND run_ms = ? AND batch_id = ? AND place = ?";
     // latest
