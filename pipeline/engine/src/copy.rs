@@ -26,6 +26,8 @@ const BATCH_RECORDS: usize = 200;
 const BATCH_BYTES: usize = 4 << 20;
 /// Times in a row that a copy is taken up again after an interruption.
 const RESUMPTIONS: u32 = 5;
+/// How long the cluster may take to give leave to write.
+const OPENING: Duration = Duration::from_secs(60);
 /// Before it is taken up again.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -161,6 +163,8 @@ pub async fn copy(
 ) -> Result<Ended, CopyError> {
     let mut written = 0;
     let mut failures = 0;
+    // A cluster that does not answer at all is told at once: a transactional producer would wait for it.
+    topic::bounds(kafka, &config.topic).await?;
     loop {
         let before = written;
         let ended = session::run(kafka, config, copier, &mut written).await;

@@ -2,9 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use tokio::time::timeout;
+
 use super::{
-    BATCH_RECORDS, Copier, CopyConfig, CopyError, Decision, Ended, Marks, Source, pace::Pace,
-    reader::Reader, topic,
+    BATCH_RECORDS, Copier, CopyConfig, CopyError, Decision, Ended, Marks, OPENING, Source,
+    pace::Pace, reader::Reader, topic,
 };
 use crate::{
     kafka::Kafka,
@@ -114,8 +116,12 @@ impl Writer {
             "trustcard-copy",
             TRANSACTION_TIMEOUT,
         );
+        let producer = timeout(OPENING, producer).await.map_err(|_| {
+            let detail = "the cluster gives no leave to write; check that it runs and allows this client to use the transactional id";
+            CopyError::Write(format!("{detail} {}", config.transactional_id))
+        })?;
         Ok(Self {
-            producer: producer.await.map_err(failed)?,
+            producer: producer.map_err(failed)?,
             topic: config.topic.as_str().into(),
             member: None,
         })
