@@ -1,22 +1,24 @@
 //! Row 19: the clock of one role steps an hour, either way.
 
-use std::path::Path;
+use std::{path::Path, process::Command};
 
 use super::{Report, Size, balance, submit, watch::Watch};
-use crate::{cluster::Cluster, wait::until};
+use crate::{cluster::Cluster, role::RoleProcess, wait::until};
 
 /// Where Debian's libfaketime is.
 const FAKETIME: [&str; 2] = [
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
 ];
+/// What libfaketime lacks.
+const C11_WAITS: &str = include_str!("row19.c");
 /// Seconds of lag that no step may fake: far less than the hour, far more than the row takes.
 const SANE: f64 = 900.0;
 
 /// Runs the row.
 ///
 /// # Panics
-/// When libfaketime is not installed.
+/// When libfaketime or a C compiler is not installed.
 pub async fn run(size: &Size) -> Report {
     let mut report = Report::new("19", "the clock steps an hour either way");
     let library = FAKETIME.into_iter().find(|path| Path::new(path).exists());
@@ -26,8 +28,9 @@ pub async fn run(size: &Size) -> Report {
     let clock = clock.to_str().expect("a UTF-8 path");
     let step = |by: &str| std::fs::write(clock, by).expect("the clock file");
     step("+0");
+    let preload = format!("{library}:{}", c11_waits(cluster.folder()));
     let faked = [
-        ("LD_PRELOAD", library),
+        ("LD_PRELOAD", preload.as_str()),
         ("FAKETIME_TIMESTAMP_FILE", clock),
         ("FAKETIME_NO_CACHE", "1"),
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
@@ -39,18 +42,19 @@ pub async fn run(size: &Size) -> Report {
     monitor.ready().await;
     let watch = Watch::start(&cluster.kafka.bootstrap()).await;
 
-    let mut accepted = submit(&api.api, "row19-0", size.submissions / 100).await;
+    // The work of before the first step is done before it: what stops then was stopped by the step.
+    let mut accepted = submit(&api.api, "row19-0-", size.submissions / 100).await;
+    let whole = watch.reach(accepted.len()).await;
+    report.check(whole, "work stopped before any step");
     for (round, by) in ["+3600", "+0", "-3600", "+0"].into_iter().enumerate() {
         step(by);
         // Throttled once each, so that a due time is set under one clock and met under another.
         cluster.site.set_fault(sample_site::Fault::Throttle);
-        let prefix = format!("row19-{}", round + 1);
+        let prefix = format!("row19-{}-", round + 1);
+        let before = retries(&scrape).await;
         accepted.extend(submit(&api.api, &prefix, size.submissions / 100).await);
         until("the upstream to have throttled", async || {
-            let retried = scrape
-                .metric("trustcard_tasks_total", "status=\"retry\"")
-                .await?;
-            (retried > 0.0).then_some(())
+            (retries(&scrape).await > before).then_some(())
         })
         .await;
         cluster.site.set_fault(sample_site::Fault::None);
@@ -58,13 +62,44 @@ pub async fn run(size: &Size) -> Report {
             report.check(false, format!("work stopped after the step by {by}"));
             break;
         }
-        let lag = monitor
-            .metric("kafka_consumergroup_group_lag_seconds", "")
-            .await
-            .unwrap_or(f64::NAN);
+        let lag = lag(&monitor).await;
         report.figure(format!("seconds of lag after {by}"), lag);
         report.check((0.0..SANE).contains(&lag), format!("lag of {lag} s"));
     }
     balance(&cluster, &accepted, &mut report).await;
     report
+}
+
+/// Attempts that were put off since its start.
+async fn retries(scrape: &RoleProcess) -> f64 {
+    let retried = scrape.metric("trustcard_tasks_total", "status=\"retry\"");
+    retried.await.unwrap_or(0.0)
+}
+
+/// Seconds of lag, as a round that began after now finds it.
+async fn lag(monitor: &RoleProcess) -> f64 {
+    // Under whatever clock, a round that ends has another time of success; the first may have begun before.
+    let success = "trustcard_lag_last_success_timestamp_seconds";
+    for _ in 0..2 {
+        let before = monitor.metric(success, "").await;
+        until("another round of the monitor", async || {
+            let now = monitor.metric(success, "").await?;
+            (Some(now) != before).then_some(())
+        })
+        .await;
+    }
+    let lag = monitor.metric("kafka_consumergroup_group_lag_seconds", "");
+    lag.await.unwrap_or(f64::NAN)
+}
+
+/// A library of what libfaketime lacks, to be loaded beside it.
+fn c11_waits(folder: &Path) -> String {
+    let (source, library) = (folder.join("c11_waits.c"), folder.join("c11_waits.so"));
+    std::fs::write(&source, C11_WAITS).expect("a file");
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-o"])
+        .args([&library, &source])
+        .status();
+    assert!(built.expect("a C compiler").success(), "{C11_WAITS}");
+    library.to_str().expect("a UTF-8 path").to_owned()
 }
