@@ -49,13 +49,10 @@ impl std::fmt::Display for Balance {
 /// # Panics
 /// When either can't be read.
 pub async fn of(bootstrap: &str, store: &dyn Store, accepted: &BTreeSet<Uuid>) -> Balance {
-    let bootstrap = bootstrap.to_owned();
-    let seen =
-        tokio::task::spawn_blocking(move || read::topic(&bootstrap, schemas::topics::RESULTS));
     let mut runs: BTreeMap<(Uuid, i64), usize> = BTreeMap::new();
     let mut newest: BTreeMap<Uuid, AnalysisResult> = BTreeMap::new();
     let mut results = 0;
-    for record in seen.await.expect("a reader") {
+    for record in read::all(bootstrap, schemas::topics::RESULTS).await {
         let Some(value) = record.value else {
             continue;
         };

@@ -15,6 +15,7 @@ use store::{ScyllaConfig, ScyllaStore, Store, StorePolicy};
 use tempfile::TempDir;
 
 use crate::{
+    kafka_proxy::KafkaProxy,
     process::command,
     role::RoleProcess,
     servers::{KafkaServer, cql},
@@ -75,6 +76,15 @@ impl Cluster {
         cluster.must(&["topics", "create"]).await;
         cluster.must(&["migrate"]).await;
         cluster
+    }
+
+    /// Puts a proxy before the broker: roles and commands that start from now on go through it.
+    pub async fn behind_proxy(&mut self) -> KafkaProxy {
+        let port = self.kafka.proxy_port();
+        let proxy = KafkaProxy::start(port, self.kafka.behind_proxy()).await;
+        let name = "TRUSTCARD__KAFKA__BOOTSTRAP".to_owned();
+        self.settings.insert(name, format!("127.0.0.1:{port}"));
+        proxy
     }
 
     /// Starts a role; `extra` settings win.

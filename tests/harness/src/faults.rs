@@ -8,8 +8,10 @@ use uuid::Uuid;
 use crate::{api::Api, balance, cluster::Cluster};
 
 mod groups;
+pub mod letters;
 mod poison;
 mod report;
+pub mod rescore;
 pub mod row01;
 pub mod row02;
 pub mod row03;

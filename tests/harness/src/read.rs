@@ -35,26 +35,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// When the broker does not answer, or the topic is not there.
 #[must_use]
 pub fn topic(bootstrap: &str, topic: &str) -> Vec<Seen> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", bootstrap)
-        .set("group.id", "trustcard.tests.read")
-        .set("isolation.level", "read_committed")
-        .set("enable.auto.commit", "false")
-        .set("enable.partition.eof", "true")
-        .set("fetch.wait.max.ms", "50")
-        .create()
-        .expect("a consumer");
-    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT);
-    let metadata = metadata.expect("metadata");
-    let partitions = metadata.topics().iter().flat_map(|t| t.partitions());
-    let mut list = TopicPartitionList::new();
-    for partition in partitions {
-        list.add_partition_offset(topic, partition.id(), Offset::Beginning)
-            .expect("an offset");
-    }
-    let mut open = list.count();
-    assert!(open > 0, "{topic} is not there");
-    consumer.assign(&list).expect("an assignment");
+    let (consumer, mut open) = from_the_beginning(bootstrap, topic);
     let mut seen = Vec::new();
     while open > 0 {
         match consumer.poll(TIMEOUT) {
@@ -79,4 +60,43 @@ pub fn topic(bootstrap: &str, topic: &str) -> Vec<Seen> {
         }
     }
     seen
+}
+
+/// The same, from a thread that may block.
+///
+/// # Panics
+/// As [`topic`].
+pub async fn all(bootstrap: &str, name: &str) -> Vec<Seen> {
+    let (bootstrap, name) = (bootstrap.to_owned(), name.to_owned());
+    let reading = tokio::task::spawn_blocking(move || topic(&bootstrap, &name));
+    reading.await.expect("a reader")
+}
+
+/// A read-committed consumer at the beginning of every partition of a topic, and how many those are; it says where each ends.
+/// Blocks its thread.
+///
+/// # Panics
+/// When the broker does not answer, or the topic is not there.
+#[must_use]
+pub fn from_the_beginning(bootstrap: &str, topic: &str) -> (BaseConsumer, usize) {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .set("group.id", "trustcard.tests.read")
+        .set("isolation.level", "read_committed")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("fetch.wait.max.ms", "50")
+        .create()
+        .expect("a consumer");
+    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT);
+    let metadata = metadata.expect("metadata");
+    let partitions = metadata.topics().iter().flat_map(|t| t.partitions());
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        list.add_partition_offset(topic, partition.id(), Offset::Beginning)
+            .expect("an offset");
+    }
+    assert!(list.count() > 0, "{topic} is not there");
+    consumer.assign(&list).expect("an assignment");
+    (consumer, list.count())
 }

@@ -6,13 +6,13 @@ use std::{future::Future, pin::Pin, process::ExitCode};
 use comfy_table::Table;
 use tokio::time::Instant;
 use trustcard_tests::faults::{
-    Report, Size, row01, row02, row03, row04, row05, row06, row07, row08, row09, row10, row11,
-    row12, row19,
+    Report, Size, letters, rescore, row01, row02, row03, row04, row05, row06, row07, row08, row09,
+    row10, row11, row12, row19,
 };
 
 type Row = fn(Size) -> Pin<Box<dyn Future<Output = Report>>>;
 
-const ROWS: [(&str, Row); 16] = [
+const ROWS: [(&str, Row); 18] = [
     ("1", |size| Box::pin(async move { row01::run(&size).await })),
     ("2", |size| Box::pin(async move { row02::run(&size).await })),
     ("3", |size| {
@@ -47,9 +47,15 @@ const ROWS: [(&str, Row); 16] = [
     ("19", |size| {
         Box::pin(async move { row19::run(&size).await })
     }),
+    ("dlq", |size| {
+        Box::pin(async move { letters::run(&size).await })
+    }),
+    ("replay", |size| {
+        Box::pin(async move { rescore::run(&size).await })
+    }),
 ];
 
-/// Arguments: numbers of rows (all without any), and `--small` for a look at how it goes.
+/// Arguments: rows by the first column (all without any), and `--small` for a look at how it goes.
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

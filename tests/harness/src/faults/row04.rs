@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{Report, Size, balance, submit, watch::Watch};
 use crate::{
     cluster::Cluster,
-    kafka_proxy::{Fate, KafkaProxy, api as requests},
+    kafka_proxy::{Fate, api as requests},
 };
 
 /// Later than the stage waits for an answer.
@@ -20,14 +20,11 @@ const FATES: [Fate; 4] = [
 /// Runs the row.
 pub async fn run(size: &Size) -> Report {
     let mut report = Report::new("4", "reply to EndTxn dropped or late");
-    let cluster = Cluster::start(6).await;
-    let port = cluster.kafka.proxy_port();
-    let proxy = KafkaProxy::start(port, cluster.kafka.behind_proxy()).await;
+    let mut cluster = Cluster::start(6).await;
     let [api, _record, _scrape, _detect] =
         cluster.roles(["api", "record", "scrape", "detect"]).await;
-    let behind = format!("127.0.0.1:{port}");
-    let mut score = cluster.role("score", &[("TRUSTCARD__KAFKA__BOOTSTRAP", &behind)]);
-    score.ready().await;
+    let proxy = cluster.behind_proxy().await;
+    let [score] = cluster.roles(["score"]).await;
     let watch = Watch::start(&cluster.kafka.bootstrap()).await;
 
     let mut accepted = BTreeSet::new();

@@ -10,7 +10,7 @@ use super::{Report, Size, submit, watch::Watch};
 use crate::{
     balance,
     cluster::Cluster,
-    kafka_proxy::{Fate, KafkaProxy, api as requests},
+    kafka_proxy::{Fate, api as requests},
     role::RoleProcess,
 };
 
@@ -55,12 +55,7 @@ pub async fn outage(size: &Size) -> Report {
 pub async fn errors(size: &Size) -> Report {
     let mut report = Report::new("6 errors", "one produce request in a hundred fails");
     let mut cluster = Cluster::start(6).await;
-    let port = cluster.kafka.proxy_port();
-    let proxy = KafkaProxy::start(port, cluster.kafka.behind_proxy()).await;
-    cluster.settings.insert(
-        "TRUSTCARD__KAFKA__BOOTSTRAP".to_owned(),
-        format!("127.0.0.1:{port}"),
-    );
+    let proxy = cluster.behind_proxy().await;
     let [api, _record, _scrape, _detect, _score] = cluster
         .roles(["api", "record", "scrape", "detect", "score"])
         .await;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
 
 use super::{Report, Size, balance, submit, watch::Watch};
-use crate::{cluster::Cluster, kafka_proxy::KafkaProxy};
+use crate::cluster::Cluster;
 
 /// Each way; a round trip is twice as long.
 const ONE_WAY: Duration = Duration::from_millis(250);
@@ -17,12 +17,7 @@ const MARK: Duration = Duration::from_secs(30);
 pub async fn run(size: &Size) -> Report {
     let mut report = Report::new("7", "slow broker, 500 ms round trips");
     let mut cluster = Cluster::start(6).await;
-    let port = cluster.kafka.proxy_port();
-    let proxy = KafkaProxy::start(port, cluster.kafka.behind_proxy()).await;
-    cluster.settings.insert(
-        "TRUSTCARD__KAFKA__BOOTSTRAP".to_owned(),
-        format!("127.0.0.1:{port}"),
-    );
+    let proxy = cluster.behind_proxy().await;
     let [api] = cluster.roles(["api"]).await;
     let stages = cluster.roles(["record", "scrape", "detect", "score"]).await;
     let watch = Watch::start(&cluster.kafka.bootstrap()).await;

@@ -31,11 +31,7 @@ pub async fn run(size: &Size) -> Report {
         let numbers = (part * poisonous / 10) as u64..((part + 1) * poisonous / 10) as u64;
         let records: Vec<Seen> = numbers.map(|n| poison::record(n, &good)).collect();
         sent.extend(records.iter().cloned());
-        let bootstrap = bootstrap.clone();
-        let sending = tokio::task::spawn_blocking(move || {
-            produce(&bootstrap, schemas::topics::SUBMISSIONS, &records);
-        });
-        sending.await.expect("a producer");
+        produce(&bootstrap, schemas::topics::SUBMISSIONS, records).await;
     }
     let _stages = cluster.roles(["record", "scrape", "detect", "score"]).await;
     let whole = watch.reach(accepted.len()).await;
@@ -59,18 +55,13 @@ pub async fn run(size: &Size) -> Report {
 
 /// Any record of the submissions topic.
 pub(super) async fn first(bootstrap: &str) -> Seen {
-    let bootstrap = bootstrap.to_owned();
-    let read =
-        tokio::task::spawn_blocking(move || read::topic(&bootstrap, schemas::topics::SUBMISSIONS));
-    let all = read.await.expect("a reader");
+    let all = read::all(bootstrap, schemas::topics::SUBMISSIONS).await;
     all.into_iter().next().expect("a submission")
 }
 
 /// Dead letters of a stage, as committed.
 pub(super) async fn letters(bootstrap: &str, stage: &str) -> Vec<Seen> {
-    let (bootstrap, topic) = (bootstrap.to_owned(), schemas::topics::dead_letters(stage));
-    let read = tokio::task::spawn_blocking(move || read::topic(&bootstrap, &topic));
-    read.await.expect("a reader")
+    read::all(bootstrap, &schemas::topics::dead_letters(stage)).await
 }
 
 /// Whether the letters are these records: key, value and headers as sent, once each.

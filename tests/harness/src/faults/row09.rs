@@ -22,11 +22,7 @@ pub async fn run(_size: &Size) -> Report {
     let records: Vec<Seen> = (0..2 * MOST as u64)
         .map(|n| poison::record(n * poison::KINDS, &good))
         .collect();
-    let to = bootstrap.clone();
-    let sending = tokio::task::spawn_blocking(move || {
-        produce(&to, schemas::topics::SUBMISSIONS, &records);
-    });
-    sending.await.expect("a producer");
+    produce(&bootstrap, schemas::topics::SUBMISSIONS, records).await;
 
     let mut scrape = cluster.role("scrape", &[]);
     halted(&scrape).await;

@@ -30,12 +30,8 @@ pub async fn run(size: &Size) -> Report {
     watch.reach(accepted.len()).await;
     remove(&bootstrap, &schemas::topics::dead_letters("scrape")).await;
     let good = first(&bootstrap).await;
-    let to = bootstrap.clone();
-    let sending = tokio::task::spawn_blocking(move || {
-        let poison = [poison::record(0, &good)];
-        produce(&to, schemas::topics::SUBMISSIONS, &poison);
-    });
-    sending.await.expect("a producer");
+    let poison = vec![poison::record(0, &good)];
+    produce(&bootstrap, schemas::topics::SUBMISSIONS, poison).await;
     let poison_at = i64::try_from(accepted.len()).unwrap_or(0);
     accepted.extend(submit(&api.api, "row10-b", size.submissions / 100).await);
 

@@ -30,11 +30,9 @@ pub async fn run(size: &Size) -> Report {
     let before = rows(&cluster, &accepted).await;
 
     let input = schemas::topics::SUBMISSIONS;
-    let records = read::topic(&bootstrap, input);
+    let records = read::all(&bootstrap, input).await;
     for _ in 0..2 {
-        let (bootstrap, records) = (bootstrap.clone(), records.clone());
-        let sent = tokio::task::spawn_blocking(move || produce(&bootstrap, input, &records));
-        sent.await.expect("a producer");
+        produce(&bootstrap, input, records.clone()).await;
     }
     let end: usize = records.len() * 3;
     for stage in ["record", "scrape"] {
@@ -69,7 +67,13 @@ async fn rows(cluster: &Cluster, accepted: &BTreeSet<Uuid>) -> BTreeMap<Uuid, St
 }
 
 /// Appends records as they were.
-pub(super) fn produce(bootstrap: &str, topic: &str, records: &[Seen]) {
+pub(super) async fn produce(bootstrap: &str, topic: &'static str, records: Vec<Seen>) {
+    let bootstrap = bootstrap.to_owned();
+    let sending = tokio::task::spawn_blocking(move || append(&bootstrap, topic, &records));
+    sending.await.expect("a producer");
+}
+
+fn append(bootstrap: &str, topic: &str, records: &[Seen]) {
     let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .set("enable.idempotence", "true")

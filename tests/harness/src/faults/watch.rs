@@ -9,12 +9,11 @@ use std::{
     time::Duration,
 };
 
-use rdkafka::{
-    ClientConfig, Message as _, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
-};
+use rdkafka::Message as _;
 use tokio::time::Instant;
 use uuid::Uuid;
+
+use crate::read::from_the_beginning;
 
 /// Nothing new for so long means that nothing more will come.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -30,8 +29,9 @@ impl Watch {
     /// Begins to read at the topic's beginning. The broker may go away meanwhile.
     pub(super) async fn start(bootstrap: &str) -> Self {
         let bootstrap = bootstrap.to_owned();
-        let consumer = tokio::task::spawn_blocking(move || assigned(&bootstrap));
-        let consumer = consumer.await.expect("a consumer");
+        let topic = schemas::topics::RESULTS;
+        let consumer = tokio::task::spawn_blocking(move || from_the_beginning(&bootstrap, topic));
+        let (consumer, _) = consumer.await.expect("a consumer");
         let seen = Arc::new(Mutex::new(HashMap::new()));
         let stop = Arc::new(AtomicBool::new(false));
         let (shared, stopped) = (Arc::clone(&seen), Arc::clone(&stop));
@@ -80,31 +80,6 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
     }
-}
-
-fn assigned(bootstrap: &str) -> BaseConsumer {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", bootstrap)
-        .set("group.id", "trustcard.tests.watch")
-        .set("isolation.level", "read_committed")
-        .set("enable.auto.commit", "false")
-        .set("fetch.wait.max.ms", "50")
-        .create()
-        .expect("a consumer");
-    let topic = schemas::topics::RESULTS;
-    let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(30));
-    let mut list = TopicPartitionList::new();
-    for partition in metadata
-        .expect("metadata")
-        .topics()
-        .iter()
-        .flat_map(|t| t.partitions())
-    {
-        list.add_partition_offset(topic, partition.id(), Offset::Beginning)
-            .expect("an offset");
-    }
-    consumer.assign(&list).expect("an assignment");
-    consumer
 }
 
 fn lock(seen: &Mutex<HashMap<Uuid, Instant>>) -> MutexGuard<'_, HashMap<Uuid, Instant>> {

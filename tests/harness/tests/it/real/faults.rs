@@ -4,7 +4,8 @@ use std::future::Future;
 
 use tokio::sync::Semaphore;
 use trustcard_tests::faults::{
-    Report, Size, row01, row02, row03, row04, row05, row06, row08, row09, row10, row11, row12,
+    Report, Size, letters, rescore, row01, row02, row03, row04, row05, row06, row08, row09, row10,
+    row11, row12,
 };
 
 const SMALL: Size = Size::small();
@@ -77,4 +78,14 @@ async fn a_store_in_trouble_loses_nothing_and_is_not_overrun() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_whole_input_again_changes_no_row() {
     passes(row12::run(&SMALL)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_sent_back_end_once_even_if_the_command_is_killed() {
+    passes(letters::run(&SMALL)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn detections_scored_again_have_one_result_more_each_time() {
+    passes(rescore::run(&SMALL)).await;
 }
