@@ -1,7 +1,7 @@
 # What a developer types. Scripts are in infra/dev; each installs what it needs on Debian (with sudo when not root), and
 # needs only make and a Rust toolchain from rustup to begin with.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-real test servers-up servers-down faults bench bench-engine lint schemas
+.PHONY: help demo demo-real test servers-up servers-down faults bench bench-engine bench-latency lint schemas
 
 # Options of `trustcard demo`; DEMO_ARGS= keeps it running after the table, for a look around.
 DEMO_ARGS ?= --exit
@@ -24,10 +24,13 @@ servers-up: ## Kafka and Cassandra for tests, on loopback ports (THREE=1: three 
 servers-down: ## Stop them; their data stays
 	@infra/dev/servers.sh down
 
-bench: bench-engine ## Every bench; the machine should do nothing else
+bench: bench-engine bench-latency ## Every bench; the machine should do nothing else
 
 bench-engine: ## The engine against the bare client loop, Kafka Streams and ruststream (BENCH_ARGS=--quick shows that it works)
 	@infra/dev/bench.sh engine $(BENCH_ARGS)
+
+bench-latency: ## From a submission to its result, idle pipeline on Kafka and Cassandra (BENCH_ARGS=--quick shows that it works)
+	@infra/dev/bench.sh latency $(BENCH_ARGS)
 
 faults: ## The fault table at full size, with figures; about an hour (ROWS="1 5" for some rows)
 	@infra/dev/faults.sh $(ROWS)

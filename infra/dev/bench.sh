@@ -2,6 +2,7 @@
 # Benches, each on servers of its own: nothing else may use the machine meanwhile.
 #
 #   bench.sh engine [--quick] [OPTIONS...]   our engine against the bare client loop, Kafka Streams and ruststream
+#   bench.sh latency [--quick]               from a submission to its result, on an idle pipeline
 #
 # The report is target/bench/NAME.json; the exit code is 1 when a mark is missed. --quick only shows that a bench works.
 set -euo pipefail
@@ -47,6 +48,14 @@ case $bench in
         say "Measuring; this takes 25 minutes, or 2 with --quick"
         "$target/release/bench-engine" run --bootstrap "127.0.0.1:$KAFKA_PORT" --streams "$streams" \
             --ruststream "$ruststream" --out "$out" "$@"
+        ;;
+    latency)
+        need_build_tools
+        infra/dev/servers.sh up
+        say "Building (release)"
+        cargo build --release --locked --package trustcard --package trustcard-benches --bin trustcard --bin bench-latency
+        say "Measuring; this takes 5 minutes, or 1 with --quick"
+        "$target/release/bench-latency" --out "$out" "$@"
         ;;
     *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 2 ;;
 esac

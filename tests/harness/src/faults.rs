@@ -25,7 +25,6 @@ pub mod row10;
 pub mod row11;
 pub mod row12;
 pub mod row19;
-mod watch;
 
 pub use report::Report;
 

@@ -8,6 +8,7 @@
 pub mod api;
 pub mod balance;
 pub mod cluster;
+pub mod commit;
 pub mod cql_proxy;
 pub mod faults;
 pub mod kafka_proxy;
@@ -17,3 +18,4 @@ pub mod read;
 pub mod role;
 pub mod servers;
 pub mod wait;
+pub mod watch;

@@ -12,9 +12,10 @@ use super::{
     Report, Size, balance, poison,
     row08::{first, letters},
     row12::produce,
-    watch::Watch,
 };
-use crate::{cluster::Cluster, process::command, read, role::RoleProcess, wait::until};
+use crate::{
+    cluster::Cluster, process::command, read, role::RoleProcess, wait::until, watch::Watch,
+};
 
 /// A scraper that tries once and never thinks that it is the upstream's fault, and stages that never stand still.
 const HASTY: [(&str, &str); 5] = [
@@ -169,7 +170,8 @@ impl Drill<'_> {
                 && shown["open"] == true
                 && shown["value"] == value
                 && shown["origin"]["topic"] == header(one, "dl-origin-topic").as_str()
-                && shown["origin"]["offset"].to_string() == header(one, "dl-origin-offset");
+                && shown["origin"]["offset"].as_i64()
+                    == header(one, "dl-origin-offset").parse().ok();
             report.check(same, format!("show {wanted}: {shown}"));
         }
         let missing = self

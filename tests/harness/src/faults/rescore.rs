@@ -6,8 +6,8 @@ use schemas::{AnalysisResult, identity::RunCause, topics};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Report, Size, balance, groups, submit, watch::Watch};
-use crate::{cluster::Cluster, process::command, read, wait::until};
+use super::{Report, Size, balance, groups, submit};
+use crate::{cluster::Cluster, process::command, read, wait::until, watch::Watch};
 
 const STAGES: [(&str, &str); 4] = [
     ("record", topics::SUBMISSIONS),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Report, Size, balance, groups, submit, watch::Watch};
-use crate::cluster::Cluster;
+use super::{Report, Size, balance, groups, submit};
+use crate::{cluster::Cluster, watch::Watch};
 
 /// The group notices a dead member after this long.
 const SESSION: Duration = Duration::from_secs(6);

@@ -5,8 +5,8 @@ use std::time::Duration;
 use sample_site::Route;
 use tokio::time::Instant;
 
-use super::{Report, Size, balance, submit, watch::Watch};
-use crate::cluster::Cluster;
+use super::{Report, Size, balance, submit};
+use crate::{cluster::Cluster, watch::Watch};
 
 const MARK: Duration = Duration::from_secs(10);
 

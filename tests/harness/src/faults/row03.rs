@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::{Instant, interval};
 
-use super::{Report, Size, balance, submit, watch::Watch};
-use crate::{cluster::Cluster, role::RoleProcess};
+use super::{Report, Size, balance, submit};
+use crate::{cluster::Cluster, role::RoleProcess, watch::Watch};
 
 /// Changes of membership a minute.
 const CHANGES_A_MINUTE: usize = 20;

@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Report, Size, balance, submit, watch::Watch};
+use super::{Report, Size, balance, submit};
 use crate::{
     cluster::Cluster,
     kafka_proxy::{Fate, api as requests},
+    watch::Watch,
 };
 
 /// Later than the stage waits for an answer.

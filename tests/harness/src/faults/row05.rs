@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::{Report, Size, balance, submit, watch::Watch};
-use crate::cluster::Cluster;
+use super::{Report, Size, balance, submit};
+use crate::{cluster::Cluster, watch::Watch};
 
 /// Exit code of a fenced instance.
 const FENCED: i32 = 71;

@@ -6,12 +6,13 @@ use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Report, Size, submit, watch::Watch};
+use super::{Report, Size, submit};
 use crate::{
     balance,
     cluster::Cluster,
     kafka_proxy::{Fate, api as requests},
     role::RoleProcess,
+    watch::Watch,
 };
 
 /// Most memory a process may hold while the broker is away, bytes.

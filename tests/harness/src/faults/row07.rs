@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Report, Size, balance, submit, watch::Watch};
-use crate::cluster::Cluster;
+use super::{Report, Size, balance, submit};
+use crate::{cluster::Cluster, watch::Watch};
 
 /// Each way; a round trip is twice as long.
 const ONE_WAY: Duration = Duration::from_millis(250);

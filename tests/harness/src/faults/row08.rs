@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Report, Size, balance, poison, row12::produce, submit, watch::Watch};
+use super::{Report, Size, balance, poison, row12::produce, submit};
 use crate::{
     cluster::Cluster,
     read::{self, Seen},
     wait::until,
+    watch::Watch,
 };
 
 /// Headers that a dead letter adds.

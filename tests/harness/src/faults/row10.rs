@@ -13,9 +13,8 @@ use super::{
     row08::{first, letters},
     row12::produce,
     submit,
-    watch::Watch,
 };
-use crate::{cluster::Cluster, wait::until};
+use crate::{cluster::Cluster, wait::until, watch::Watch};
 
 /// Runs the row.
 pub async fn run(size: &Size) -> Report {

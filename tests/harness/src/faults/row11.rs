@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{Report, Size, balance, submit, watch::Watch};
+use super::{Report, Size, balance, submit};
 use crate::{
     cluster::Cluster,
     cql_proxy::{CqlProxy, Mood},
     servers::cql,
     wait::until,
+    watch::Watch,
 };
 
 const MOODS: [Mood; 5] = [

@@ -9,11 +9,12 @@ use rdkafka::{
 };
 use uuid::Uuid;
 
-use super::{Report, Size, balance, groups, submit, watch::Watch};
+use super::{Report, Size, balance, groups, submit};
 use crate::{
     cluster::Cluster,
     read::{self, Seen},
     wait::until,
+    watch::Watch,
 };
 
 /// Runs the row.

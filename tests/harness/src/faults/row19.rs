@@ -2,8 +2,8 @@
 
 use std::{path::Path, process::Command};
 
-use super::{Report, Size, balance, submit, watch::Watch};
-use crate::{cluster::Cluster, role::RoleProcess, wait::until};
+use super::{Report, Size, balance, submit};
+use crate::{cluster::Cluster, role::RoleProcess, wait::until, watch::Watch};
 
 /// Where Debian's libfaketime is.
 const FAKETIME: [&str; 2] = [

@@ -63,13 +63,12 @@ mod real {
     use std::{collections::BTreeMap, time::Duration};
 
     use rdkafka::{
-        ClientConfig, Offset, TopicPartitionList,
+        ClientConfig,
         admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
         client::DefaultClientContext,
-        consumer::{BaseConsumer, CommitMode, Consumer as _},
         producer::{BaseProducer, BaseRecord, Producer as _},
     };
-    use trustcard_tests::{role::RoleProcess, servers::KafkaServer, wait::until};
+    use trustcard_tests::{commit, role::RoleProcess, servers::KafkaServer, wait::until};
 
     const TOPIC: &str = "theirs";
     const GROUP: &str = "billing";
@@ -91,11 +90,7 @@ mod real {
             producer.send(record).map_err(|(e, _)| e).unwrap();
         }
         producer.flush(TIMEOUT).unwrap();
-        let consumer: BaseConsumer = client.set("group.id", GROUP).create().unwrap();
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(TOPIC, 0, Offset::Offset(2))
-            .unwrap();
-        consumer.commit(&list, CommitMode::Sync).unwrap();
+        commit::offset(bootstrap, GROUP, (TOPIC, 0, 2));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -95,9 +95,7 @@ impl Log {
     /// Commits for a group without being a member; its full name.
     fn commit(&self, name: &str, partition: i32, offset: i64) -> String {
         let group = self.group(name);
-        let consumer: BaseConsumer = self.client().set("group.id", &group).create().unwrap();
-        let list = self.list(partition, offset);
-        consumer.commit(&list, CommitMode::Sync).unwrap();
+        trustcard_tests::commit::offset(&self.bootstrap, &group, (&self.topic, partition, offset));
         group
     }
 

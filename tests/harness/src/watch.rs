@@ -1,4 +1,4 @@
-//! A read-committed reader of the results topic that lives through a whole row.
+//! A read-committed reader of the results topic that lives as long as what it watches.
 
 use std::{
     collections::HashMap,
@@ -20,14 +20,17 @@ const PATIENCE: Duration = Duration::from_secs(150);
 const TURN: Duration = Duration::from_millis(100);
 
 /// Counts results as they are committed.
-pub(super) struct Watch {
+pub struct Watch {
     seen: Arc<Mutex<HashMap<Uuid, Instant>>>,
     stop: Arc<AtomicBool>,
 }
 
 impl Watch {
     /// Begins to read at the topic's beginning. The broker may go away meanwhile.
-    pub(super) async fn start(bootstrap: &str) -> Self {
+    ///
+    /// # Panics
+    /// When the broker does not answer.
+    pub async fn start(bootstrap: &str) -> Self {
         let bootstrap = bootstrap.to_owned();
         let topic = schemas::topics::RESULTS;
         let consumer = tokio::task::spawn_blocking(move || from_the_beginning(&bootstrap, topic));
@@ -51,17 +54,19 @@ impl Watch {
     }
 
     /// Analyses that have a result.
-    pub(super) fn count(&self) -> usize {
+    #[must_use]
+    pub fn count(&self) -> usize {
         lock(&self.seen).len()
     }
 
     /// When an analysis' first result was seen.
-    pub(super) fn at(&self, id: &Uuid) -> Option<Instant> {
+    #[must_use]
+    pub fn at(&self, id: &Uuid) -> Option<Instant> {
         lock(&self.seen).get(id).copied()
     }
 
     /// Waits until so many analyses have a result, or until nothing new has come for long. Whether there are so many.
-    pub(super) async fn reach(&self, count: usize) -> bool {
+    pub async fn reach(&self, count: usize) -> bool {
         let (mut last, mut since) = (self.count(), Instant::now());
         while last < count {
             tokio::time::sleep(TURN).await;
