@@ -47,7 +47,7 @@ async fn main() -> Result<ExitCode> {
     let args = Args::parse();
     let counted = if args.quick { QUICK } else { COUNTED };
     let cluster = Cluster::start(PARTITIONS).await;
-    let [api, ..] = cluster
+    let [api, _scrape, _detect, _score, _record] = cluster
         .roles(["api", "scrape", "detect", "score", "record"])
         .await;
     let watch = Watch::start(&cluster.kafka.bootstrap()).await;

@@ -25,6 +25,9 @@ use crate::{
     stage::{Outcome, Stage},
 };
 
+/// The longest pause between two probes: a stage is back at work that soon after the way is clear.
+const PROBE_PAUSE: Duration = Duration::from_secs(1);
+
 /// The messages of one runner, from the moment they are read until they are ready to be committed.
 pub(super) struct Desk<S: Stage> {
     stage: Arc<S>,
@@ -38,6 +41,9 @@ pub(super) struct Desk<S: Stage> {
     pub(super) ledger: Ledger<Outputs>,
     queue: Queue,
     pub(super) running: JoinSet<Finished>,
+    /// Probes in a row that found the way still closed, and when the next one may go.
+    probes: u32,
+    next_probe: Instant,
 }
 
 impl<S: Stage> Desk<S> {
@@ -58,6 +64,8 @@ impl<S: Stage> Desk<S> {
             ledger: Ledger::default(),
             queue: Queue::default(),
             running: JoinSet::new(),
+            probes: 0,
+            next_probe: Instant::now(),
         }
     }
 
@@ -113,7 +121,10 @@ impl<S: Stage> Desk<S> {
     pub(super) fn next_due(&self) -> Option<Instant> {
         match self.gate.state() {
             GateState::Closed => None,
-            GateState::Open | GateState::Probe => self.queue.next_due(),
+            GateState::Open => self.queue.next_due(),
+            GateState::Probe if !self.running.is_empty() => None,
+            GateState::Probe if self.queue.starved(self.next_probe) => self.queue.next_due(),
+            GateState::Probe => Some(self.next_probe),
         }
     }
 
@@ -130,8 +141,8 @@ impl<S: Stage> Desk<S> {
     pub(super) fn dispatch(&mut self) {
         let (batches, size) = match self.gate.state() {
             GateState::Open => (self.config.concurrency, self.config.batch_size),
-            GateState::Probe => (1, 1),
-            GateState::Closed => return,
+            GateState::Probe if self.next_probe <= Instant::now() => (1, 1),
+            GateState::Probe | GateState::Closed => return,
         };
         self.queue.wake(Instant::now());
         while self.running.len() < batches {
@@ -160,6 +171,21 @@ impl<S: Stage> Desk<S> {
             } else {
                 self.queue.release(job.key());
             }
+        }
+        self.pace_probes();
+    }
+
+    /// A probe that failed is followed by a pause. Each goes with another message, which has not waited yet: without it those
+    /// that wait for the way would keep hitting it, as fast as it refuses them.
+    fn pace_probes(&mut self) {
+        match self.gate.state() {
+            GateState::Open => self.probes = 0,
+            GateState::Probe if self.running.is_empty() => {
+                self.probes = self.probes.saturating_add(1);
+                let pause = self.config.retry.delay(self.probes, None);
+                self.next_probe = Instant::now() + pause.min(PROBE_PAUSE);
+            }
+            GateState::Probe | GateState::Closed => {}
         }
     }
 
@@ -291,3 +317,6 @@ impl<S: Stage> Desk<S> {
         self.queue.release(job.key());
     }
 }
+
+#[cfg(test)]
+mod tests;

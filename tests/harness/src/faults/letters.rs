@@ -73,7 +73,12 @@ pub async fn run(size: &Size) -> Report {
         let name = format!("TRUSTCARD__STAGES__{}__", stage.to_uppercase());
         let limit = format!("{name}OUTPUT_LIMIT_BYTES");
         let run_length = format!("{name}LIMITS__RUN_LENGTH");
-        let wrong = [(limit.as_str(), "1000"), (run_length.as_str(), "0")];
+        let window = format!("{name}LIMITS__WINDOW");
+        let wrong = [
+            (limit.as_str(), "1000"),
+            (run_length.as_str(), "0"),
+            (window.as_str(), "100000"),
+        ];
         let Some(role) = stages.get_mut(index) else {
             continue;
         };
