@@ -188,9 +188,9 @@ impl Drill<'_> {
             "show finds what is not there",
         );
         let before = read::all(&bootstrap, topics::SUBMISSIONS).await.len();
-        let would = self
-            .dlq(&["replay", self.stage, "--dry-run", "--json"], 0)
-            .await;
+        let max = (count + UNREADABLE).to_string();
+        let arguments = ["replay", self.stage, "--dry-run", "--json", "--max", &max];
+        let would = self.dlq(&arguments, 0).await;
         let right = would["counts"]["sent in a new run"] == count
             && would["counts"]["sent as it was"] == UNREADABLE;
         report.check(right, format!("--dry-run: {would}"));
