@@ -42,5 +42,6 @@ fi
 "$python" infra/dev/check_compose.py
 need_promtool
 "$promtool" check config infra/prometheus/prometheus.yml
+"$promtool" test rules infra/prometheus/alerts_test.yml
 
 say "All checks passed"

@@ -49,7 +49,8 @@ impl Cluster {
         );
         let site = site.expect("the sample site");
         let number = KEYSPACES.fetch_add(1, Ordering::Relaxed);
-        let keyspace = format!("trustcard_{}_{number}", std::process::id());
+        // Named as those of the store's tests are, which drop what processes that are gone have left.
+        let keyspace = format!("trustcard_test_{}_{number}", std::process::id());
         let folder = tempfile::tempdir().expect("a folder");
         let settings = [
             ("KAFKA__BOOTSTRAP", kafka.bootstrap()),

@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 
 use crate::scylla::{ScyllaConfig, client::connect, migrate};
 
-const PREFIX: &str = "trustcard_store_";
+const PREFIX: &str = "trustcard_test_";
 
 static FREE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static NUMBER: AtomicU32 = AtomicU32::new(0);
