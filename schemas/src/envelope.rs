@@ -36,6 +36,25 @@ impl Header {
     }
 }
 
+/// Headers of a record, however they are kept.
+pub trait Headers {
+    /// The value of the first header of that name.
+    fn value(&self, name: &str) -> Option<&[u8]>;
+}
+
+impl Headers for [Header] {
+    fn value(&self, name: &str) -> Option<&[u8]> {
+        let found = self.iter().find(|header| header.name == name);
+        found.map(|header| &*header.value)
+    }
+}
+
+impl Headers for Vec<Header> {
+    fn value(&self, name: &str) -> Option<&[u8]> {
+        self.as_slice().value(name)
+    }
+}
+
 /// Names that nearly every record carries.
 const COMMON: [&str; 9] = [
     "ce_specversion",
@@ -113,7 +132,8 @@ pub fn data_schema<E: Event>() -> String {
     )
 }
 
-/// Wraps an event for `topic`. Whatever differs from record to record lies in one piece of memory.
+/// Wraps an event for `topic`. Value and whatever else differs from record to record lie in one piece of memory that is just
+/// large enough: records wait to be committed by the thousand.
 ///
 /// # Errors
 /// When the event can't be written as JSON (a map with non-string keys; no event here has one).
@@ -127,7 +147,9 @@ pub fn encode<E: Event>(topic: impl Into<String>, event: &E) -> Result<Record, s
         E::SCHEMA,
         version(E::TYPE).unwrap_or("v1")
     ));
-    let own = Bytes::from(own.0);
+    let value = own.0.len()..;
+    serde_json::to_writer(&mut own.0, event)?;
+    let own = Bytes::copy_from_slice(&own.0);
     let part = |range: Range<usize>| own.slice(range);
     let mut headers = Vec::with_capacity(COMMON.len());
     headers.extend([
@@ -143,18 +165,18 @@ pub fn encode<E: Event>(topic: impl Into<String>, event: &E) -> Result<Record, s
     Ok(Record {
         topic: topic.into(),
         key: Some(part(key)),
-        value: Some(Bytes::from(serde_json::to_vec(event)?)),
+        value: Some(own.slice(value)),
         headers,
     })
 }
 
-/// Texts of one record, one behind the other.
+/// Parts of one record, one behind the other.
 struct Own(Vec<u8>);
 
 impl Default for Own {
     fn default() -> Self {
-        // Key, id, time and schema of every event fit in.
-        Self(Vec::with_capacity(192))
+        // Most events fit in; the room lives no longer than it takes to write one.
+        Self(Vec::with_capacity(2_048))
     }
 }
 
@@ -215,7 +237,10 @@ impl DecodeError {
 ///
 /// # Errors
 /// See [`DecodeError`]; no input panics.
-pub fn decode<E: Event>(headers: &[Header], value: Option<&[u8]>) -> Result<E, DecodeError> {
+pub fn decode<E: Event>(
+    headers: &(impl Headers + ?Sized),
+    value: Option<&[u8]>,
+) -> Result<E, DecodeError> {
     let found = text(headers, "ce_type").ok_or(DecodeError::MissingHeader("ce_type"))?;
     if text(headers, "ce_specversion") != Some("1.0") {
         return Err(DecodeError::MissingHeader("ce_specversion"));
@@ -245,11 +270,8 @@ pub fn decode<E: Event>(headers: &[Header], value: Option<&[u8]>) -> Result<E, D
 
 /// The value of the first header of that name, as text.
 #[must_use]
-pub fn text<'a>(headers: &'a [Header], name: &str) -> Option<&'a str> {
-    headers
-        .iter()
-        .find(|h| h.name == name)
-        .and_then(|h| std::str::from_utf8(&h.value).ok())
+pub fn text<'a>(headers: &'a (impl Headers + ?Sized), name: &str) -> Option<&'a str> {
+    std::str::from_utf8(headers.value(name)?).ok()
 }
 
 fn name(event_type: &str) -> Option<&str> {

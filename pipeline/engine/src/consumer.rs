@@ -30,6 +30,7 @@ mod complaints;
 mod context;
 pub(crate) mod fetched;
 mod held;
+mod packed;
 mod poll;
 mod tenure;
 

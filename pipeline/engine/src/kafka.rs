@@ -161,8 +161,8 @@ impl Kafka {
                 ("max.poll.interval.ms", "300000"),
                 ("fetch.wait.max.ms", "100"),
                 // Bound what the client holds beside what the runner counts.
-                ("queued.min.messages", "2000"),
-                ("queued.max.messages.kbytes", "2048"),
+                ("queued.min.messages", "1000"),
+                ("queued.max.messages.kbytes", "1024"),
                 // An answer of the broker stays in memory as a whole while any record of it is queued.
                 ("fetch.message.max.bytes", "262144"),
                 // A full queue is looked at again so soon; the default of a second leaves it empty for most of that.

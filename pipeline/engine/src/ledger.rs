@@ -58,10 +58,30 @@ struct Partition<O> {
     entries: VecDeque<Entry<O>>,
 }
 
+impl<O> Partition<O> {
+    /// The message of that offset. It lies just as far behind the oldest one as their offsets say, or nearer where there are gaps.
+    fn entry(&mut self, offset: i64) -> Option<&mut Entry<O>> {
+        let first = self.entries.front()?.offset;
+        let farthest = usize::try_from(offset.checked_sub(first)?).ok()?;
+        let there = |at: Option<&Entry<O>>| at.is_some_and(|entry| entry.offset == offset);
+        let index = if there(self.entries.get(farthest)) {
+            farthest
+        } else {
+            let entries = &self.entries;
+            entries
+                .binary_search_by_key(&offset, |entry| entry.offset)
+                .ok()?
+        };
+        self.entries.get_mut(index)
+    }
+}
+
 /// The ledger of one stage instance. `O` is what one message leaves behind.
 #[derive(Debug)]
 pub struct Ledger<O> {
     partitions: BTreeMap<TopicPartition, Partition<O>>,
+    /// Where the last take ended because it was full: the next one begins behind it.
+    full_at: Option<TopicPartition>,
     records: usize,
     done: usize,
     bytes: usize,
@@ -71,6 +91,7 @@ impl<O> Default for Ledger<O> {
     fn default() -> Self {
         Self {
             partitions: BTreeMap::new(),
+            full_at: None,
             records: 0,
             done: 0,
             bytes: 0,
@@ -151,10 +172,7 @@ impl<O> Ledger<O> {
         let Some(partition) = self.partitions.get_mut(at).filter(|p| p.epoch == epoch) else {
             return false;
         };
-        let found = partition
-            .entries
-            .binary_search_by_key(&offset, |entry| entry.offset);
-        let Some(entry) = found.ok().and_then(|i| partition.entries.get_mut(i)) else {
+        let Some(entry) = partition.entry(offset) else {
             return false;
         };
         if entry.done.is_some() {
@@ -175,11 +193,15 @@ impl<O> Ledger<O> {
             .any(|p| p.entries.front().is_some_and(|entry| entry.done.is_some()))
     }
 
-    /// Takes what lies behind the frontiers. `admit` sees the outputs of each message in offset order; where it refuses, that
-    /// partition's frontier ends for now.
-    pub fn take(&mut self, mut admit: impl FnMut(&mut O) -> bool) -> Vec<Taken<O>> {
+    /// Takes what lies behind the frontiers, at most `limit` messages; every partition has its turn. `admit` sees the outputs of
+    /// each message in offset order; where it refuses, that partition's frontier ends for now.
+    pub fn take(&mut self, limit: usize, mut admit: impl FnMut(&mut O) -> bool) -> Vec<Taken<O>> {
         let mut all = Vec::new();
-        for (at, partition) in &mut self.partitions {
+        let mut left = limit;
+        for at in self.in_turn() {
+            let Some(partition) = self.partitions.get_mut(&at) else {
+                continue;
+            };
             let mut taken = Taken {
                 at: at.clone(),
                 epoch: partition.epoch,
@@ -188,10 +210,11 @@ impl<O> Ledger<O> {
                 records: 0,
                 bytes: 0,
             };
-            while let Some(front) = partition.entries.front_mut() {
+            while let Some(front) = partition.entries.front_mut().filter(|_| left > 0) {
                 if !front.done.as_mut().is_some_and(&mut admit) {
                     break;
                 }
+                left -= 1;
                 taken.next_offset = front.offset + 1;
                 taken.records += 1;
                 taken.bytes += front.bytes;
@@ -205,6 +228,20 @@ impl<O> Ledger<O> {
                 self.bytes -= taken.bytes;
                 all.push(taken);
             }
+            if left == 0 {
+                self.full_at = Some(at);
+                break;
+            }
+        }
+        all
+    }
+
+    /// The partitions, beginning behind the one where the last take was full.
+    fn in_turn(&mut self) -> Vec<TopicPartition> {
+        let mut all: Vec<_> = self.partitions.keys().cloned().collect();
+        if let Some(last) = self.full_at.take() {
+            let behind = all.partition_point(|at| *at <= last);
+            all.rotate_left(behind);
         }
         all
     }
@@ -253,7 +290,7 @@ mod tests {
 
     /// What was taken from partition 0: next offset and outputs.
     fn take(ledger: &mut Ledger<String>) -> Option<(i64, Vec<String>)> {
-        let mut taken = ledger.take(|_| true);
+        let mut taken = ledger.take(usize::MAX, |_| true);
         assert!(taken.len() <= 1);
         taken.pop().map(|t| (t.next_offset, t.outputs))
     }
@@ -366,7 +403,7 @@ mod tests {
             done(&mut ledger, offset);
         }
         ledger.complete(&at(1), 1, 0, "other".to_owned(), 0);
-        let taken = ledger.take(|output| output != "out6");
+        let taken = ledger.take(usize::MAX, |output| output != "out6");
         let next: Vec<_> = taken
             .iter()
             .map(|t| (t.at.partition, t.next_offset))
@@ -375,6 +412,31 @@ mod tests {
         assert_eq!(ledger.records(), 2);
         assert_eq!(take(&mut ledger), Some((8, outs(&[6, 7]))));
         assert_eq!((ledger.records(), ledger.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn a_take_that_is_full_is_gone_on_with_behind_the_partition_where_it_ended() {
+        let mut ledger = ledger(&[5, 6, 7]);
+        for partition in 1..3 {
+            ledger.assign(at(partition), 1);
+            for offset in 0..3 {
+                assert!(ledger.track(&at(partition), 1, offset, 10));
+                ledger.complete(&at(partition), 1, offset, "out".to_owned(), 0);
+            }
+        }
+        for offset in [5, 6, 7] {
+            done(&mut ledger, offset);
+        }
+        let mut take = |limit| -> Vec<_> {
+            let taken = ledger.take(limit, |_| true).into_iter();
+            taken
+                .map(|t| (t.at.partition, t.next_offset, t.records))
+                .collect()
+        };
+        assert_eq!(take(4), [(0, 8, 3), (1, 1, 1)]);
+        assert_eq!(take(2), [(2, 2, 2)]);
+        assert_eq!(take(9), [(1, 3, 2), (2, 3, 1)]);
+        assert_eq!(take(9), []);
     }
 
     proptest! {

@@ -232,7 +232,7 @@ impl<S: Stage> Running<S> {
                 return Ok(());
             }
             let stopping = self.stop_by.is_some();
-            let take = !stopping && going && self.has_room();
+            let take = !stopping && going && self.desk.hungry() && self.has_room();
             self.consumer.hold(stopping || !going || self.desk.hold());
             let wake = self.wake();
             tokio::select! {

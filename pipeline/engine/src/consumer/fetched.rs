@@ -1,11 +1,10 @@
-//! A consumed record, detached from the client's memory: each part is copied once and never again.
+//! A consumed record, detached from the client's memory: copied once, into one piece, and never again.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use rdkafka::message::{BorrowedMessage, Headers, Message as _, OwnedHeaders};
-use schemas::{Header, envelope};
+use schemas::Header;
 
+use super::packed::Packed;
 use crate::ledger::TopicPartition;
 
 /// A consumed record.
@@ -17,67 +16,58 @@ pub(crate) struct Fetched {
     pub(crate) timestamp_ms: i64,
     pub(crate) key: Option<Bytes>,
     pub(crate) value: Option<Bytes>,
-    pub(crate) headers: Vec<Header>,
+    pub(crate) headers: Packed,
     /// The headers as they came, where `headers` can't express them: a null value, or a name that is not UTF-8.
     pub(crate) raw_headers: Option<OwnedHeaders>,
 }
 
 impl Fetched {
     pub(super) fn detach(at: TopicPartition, message: &BorrowedMessage<'_>) -> Self {
-        let (headers, exact) = headers(message);
+        let native = message.headers();
+        let (headers, exact, [key, value]) =
+            Packed::read(native, [message.key(), message.payload()]);
         Self {
             at,
             offset: message.offset(),
             timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
-            key: message.key().map(Bytes::copy_from_slice),
-            value: message.payload().map(Bytes::copy_from_slice),
-            raw_headers: message
-                .headers()
-                .filter(|_| !exact)
-                .map(|headers| headers.detach()),
+            key,
+            value,
+            raw_headers: native.filter(|_| !exact).map(|headers| headers.detach()),
             headers,
+        }
+    }
+
+    /// A record as if it had been read.
+    #[cfg(test)]
+    pub(crate) fn of(at: TopicPartition, offset: i64, record: schemas::Record) -> Self {
+        Self {
+            at,
+            offset,
+            timestamp_ms: 0,
+            key: record.key,
+            value: record.value,
+            headers: record.headers.into(),
+            raw_headers: None,
         }
     }
 
     /// Bytes it holds.
     pub(crate) fn size(&self) -> usize {
-        let headers = self.headers.iter().map(|h| h.name.len() + h.value.len());
         self.key.as_ref().map_or(0, Bytes::len)
             + self.value.as_ref().map_or(0, Bytes::len)
-            + headers.sum::<usize>()
+            + self.headers.size()
     }
 }
 
 /// The headers of a message, and whether they say all there is: a null value becomes an empty one, and a header whose name
 /// is not UTF-8 is left out.
 pub(crate) fn headers(message: &BorrowedMessage<'_>) -> (Vec<Header>, bool) {
-    message.headers().map_or((Vec::new(), true), readable)
+    let (packed, exact, []) = Packed::read(message.headers(), []);
+    (packed.unpack(), exact)
 }
 
-/// [`headers`] of the client's own list. All values lie in one piece of memory: records are many and their headers small.
+/// [`headers`] of the client's own list.
 pub(crate) fn readable(native: &impl Headers) -> (Vec<Header>, bool) {
-    let count = native.count();
-    let mut exact = true;
-    let mut names = Vec::with_capacity(count);
-    let mut values = BytesMut::new();
-    for index in 0..count {
-        // The client panics on a name that is not UTF-8, and offers no other way to read it.
-        let header = catch_unwind(AssertUnwindSafe(|| native.try_get(index)));
-        match header {
-            Ok(Some(header)) => {
-                exact &= header.value.is_some();
-                values.extend_from_slice(header.value.unwrap_or_default());
-                names.push((envelope::header_name(header.key), values.len()));
-            }
-            _ => exact = false,
-        }
-    }
-    let mut start = 0;
-    let values = values.freeze();
-    let headers = names.into_iter().map(|(name, end)| {
-        let value = values.slice(start..end);
-        start = end;
-        Header { name, value }
-    });
-    (headers.collect(), exact)
+    let (packed, exact, []) = Packed::read(Some(native), []);
+    (packed.unpack(), exact)
 }

@@ -76,7 +76,7 @@ impl Held {
     /// How long a record still waits. The wall clock says whether it is due; how long that may take at most is known without
     /// it, so that a clock that was set back delays nothing.
     fn wait(&self, record: &Fetched, delay: Duration) -> Option<Duration> {
-        let due = schemas::retry::due_ms(&record.headers)?;
+        let due = schemas::retry::due_ms(&record.headers.unpack())?;
         let now = self.clock.now().as_millisecond();
         let wait = u64::try_from(due.saturating_sub(now)).unwrap_or(0);
         (wait > 0).then(|| Duration::from_millis(wait).min(delay))
@@ -207,15 +207,8 @@ mod tests {
             value: None,
             headers: Vec::new(),
         };
-        Fetched {
-            at: at(topic, partition),
-            offset,
-            timestamp_ms: 0,
-            key: None,
-            value: None,
-            headers: retry.record("echo", 1, original).headers,
-            raw_headers: None,
-        }
+        let record = retry.record("echo", 1, original);
+        Fetched::of(at(topic, partition), offset, record)
     }
 
     fn due(held: &mut Held) -> (Vec<i64>, Vec<i32>) {

@@ -153,7 +153,8 @@ impl Commits {
                 set
             }
             None => {
-                let parts = ledger.take(|outputs| reserve(outputs, meter));
+                let most = config.commit_max_records;
+                let parts = ledger.take(most, |outputs| reserve(outputs, meter));
                 if parts.is_empty() {
                     return false;
                 }

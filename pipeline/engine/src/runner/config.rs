@@ -22,7 +22,7 @@ pub struct RunnerConfig {
     pub concurrency: usize,
     /// Shortest time between two commits, milliseconds. A message that comes after a pause is committed at once.
     pub commit_interval_ms: u64,
-    /// Settled messages that make a commit due before the interval is over.
+    /// Settled messages that make a commit due before the interval is over, and the most that one commit takes.
     pub commit_max_records: usize,
     /// Records read and not committed beyond which no more are taken.
     pub max_in_flight_records: usize,
@@ -49,11 +49,11 @@ impl Default for RunnerConfig {
     fn default() -> Self {
         Self {
             delivery: Guarantee::default(),
-            batch_size: 16,
-            concurrency: 8,
+            batch_size: 64,
+            concurrency: 2,
             commit_interval_ms: 100,
-            commit_max_records: 2_000,
-            max_in_flight_records: 5_000,
+            commit_max_records: 3_000,
+            max_in_flight_records: 6_000,
             max_in_flight_bytes: 16 * 1024 * 1024,
             transaction_timeout_ms: 10_000,
             retry: RetryConfig::default(),

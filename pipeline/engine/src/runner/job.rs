@@ -1,10 +1,10 @@
 //! One message on its way through a stage.
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use rdkafka::message::{Headers as _, OwnedHeaders};
 use schemas::{Reason, Record, dead_letter::DeadLetter, retry::Retry};
 
+use super::queue::Lane;
 use crate::{consumer::Fetched, delivery::Outputs, producer::Output, stage::Outcome};
 
 /// A job, which changes hands half a dozen times, moves as a pointer.
@@ -21,6 +21,8 @@ pub(super) struct Job {
     earlier: Option<Retry>,
     /// The assignment it was read under.
     pub(super) epoch: u64,
+    /// Its key as the queue knows it; none where it has no key, or was not queued yet.
+    pub(super) lane: Option<Lane>,
     /// Attempts that failed and count, since it was read.
     pub(super) failures: u32,
     /// When the first attempt failed, whether or not it counts.
@@ -47,15 +49,12 @@ impl Job {
             tier,
             earlier,
             epoch,
+            lane: None,
             failures: 0,
             alone: false,
             letter: None,
             untold: 0,
         }
-    }
-
-    pub(super) const fn key(&self) -> Option<&Bytes> {
-        self.source.key.as_ref()
     }
 
     /// Whether it must have a batch to itself.
@@ -141,7 +140,7 @@ impl Job {
         let raw_headers = source.raw_headers.take();
         let headers = match raw_headers {
             Some(_) => Vec::new(),
-            None => std::mem::take(&mut source.headers),
+            None => source.headers.unpack(),
         };
         let mut output = Output::from(add(Record {
             topic: source.at.topic.to_string(),
@@ -156,7 +155,8 @@ impl Job {
 
 /// Takes the headers of a retry off a record; `None`, and the record stays as it is, when it has none that can be read.
 fn unwrapped(source: &mut Fetched) -> Option<Retry> {
-    let (told, original) = Retry::read(&source.headers)?;
+    let headers = source.headers.unpack();
+    let (told, original) = Retry::read(&headers)?;
     let own = original.len();
     if let Some(raw) = &source.raw_headers {
         if raw.count() != source.headers.len() {

@@ -3,19 +3,46 @@
 //! A key is busy from the moment its first message is queued until that message is settled for good; messages of a busy key
 //! wait behind it, a retry keeps its key busy.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque, hash_map::Entry},
+    hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState},
+};
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::job::{BoxedJob, Job};
 use crate::ledger::TopicPartition;
 
+/// A key, as the queue knows it: its hash, which is one number where the key is a part of the whole record's memory. Two keys of
+/// one hash wait for each other, which is rare and breaks nothing.
+pub(super) type Lane = u64;
+
+/// Takes a [`Lane`] for its own hash.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, lane: Lane) {
+        self.0 = lane;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Queue {
     ready: VecDeque<BoxedJob>,
     /// Every busy key, with the messages behind the one that keeps it busy.
-    busy: HashMap<Bytes, VecDeque<BoxedJob>>,
+    busy: HashMap<Lane, VecDeque<BoxedJob>, BuildHasherDefault<AsItIs>>,
+    keys: RandomState,
     /// Messages that wait for their next attempt, by when it is due; the number keeps equal times apart.
     retries: BTreeMap<(Instant, u64), BoxedJob>,
     retried: u64,
@@ -23,26 +50,34 @@ pub(super) struct Queue {
 
 impl Queue {
     /// A message that was just read.
-    pub(super) fn push(&mut self, job: BoxedJob) {
-        if let Some(key) = job.key() {
-            if let Some(behind) = self.busy.get_mut(key) {
-                behind.push_back(job);
-                return;
-            }
-            self.busy.insert(key.clone(), VecDeque::new());
+    pub(super) fn push(&mut self, mut job: BoxedJob) {
+        job.lane = job.source.key.as_ref().map(|key| self.keys.hash_one(key));
+        if let Some(lane) = job.lane {
+            match self.busy.entry(lane) {
+                Entry::Occupied(mut busy) => {
+                    busy.get_mut().push_back(job);
+                    return;
+                }
+                Entry::Vacant(free) => free.insert(VecDeque::new()),
+            };
         }
         self.ready.push_back(job);
     }
 
+    /// Messages that wait for nothing but their turn.
+    pub(super) fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
     /// A message of this key is settled for good: the next one may run.
-    pub(super) fn release(&mut self, key: Option<&Bytes>) {
-        let Some(behind) = key.and_then(|key| self.busy.get_mut(key)) else {
-            return;
-        };
-        match behind.pop_front() {
-            Some(next) => self.ready.push_back(next),
-            None => {
-                key.and_then(|key| self.busy.remove(key));
+    pub(super) fn release(&mut self, lane: Option<Lane>) {
+        let Some(lane) = lane else { return };
+        if let Entry::Occupied(mut busy) = self.busy.entry(lane) {
+            match busy.get_mut().pop_front() {
+                Some(next) => self.ready.push_back(next),
+                None => {
+                    busy.remove();
+                }
             }
         }
     }
@@ -96,21 +131,21 @@ impl Queue {
         for behind in self.busy.values_mut() {
             behind.retain(|job| !is_gone(job));
         }
-        let mut keys = Vec::new();
+        let mut lanes = Vec::new();
         self.ready.retain(|job| {
             if is_gone(job) {
-                keys.extend(job.key().cloned());
+                lanes.extend(job.lane);
             }
             !is_gone(job)
         });
         self.retries.retain(|_, job| {
             if is_gone(job) {
-                keys.extend(job.key().cloned());
+                lanes.extend(job.lane);
             }
             !is_gone(job)
         });
-        for key in keys {
-            self.release(Some(&key));
+        for lane in lanes {
+            self.release(Some(lane));
         }
     }
 }
@@ -119,19 +154,20 @@ impl Queue {
 mod tests {
     use std::time::Duration;
 
+    use bytes::Bytes;
+    use schemas::Record;
+
     use super::*;
     use crate::consumer::Fetched;
 
     fn job(partition: i32, offset: i64, key: &'static str) -> BoxedJob {
-        let source = Fetched {
-            at: TopicPartition::new("in", partition),
-            offset,
-            timestamp_ms: 0,
+        let record = Record {
+            topic: "in".to_owned(),
             key: (!key.is_empty()).then(|| Bytes::from_static(key.as_bytes())),
             value: None,
             headers: Vec::new(),
-            raw_headers: None,
         };
+        let source = Fetched::of(TopicPartition::new("in", partition), offset, record);
         Box::new(Job::new(source, 1, 0))
     }
 
@@ -147,8 +183,10 @@ mod tests {
         jobs.iter().map(|job| job.source.offset).collect()
     }
 
-    fn key(name: &'static str) -> Bytes {
-        Bytes::from_static(name.as_bytes())
+    /// Settles a message of this key.
+    fn settle(queue: &mut Queue, key: &'static str) {
+        let lane = queue.keys.hash_one(Bytes::from_static(key.as_bytes()));
+        queue.release(Some(lane));
     }
 
     #[test]
@@ -161,12 +199,12 @@ mod tests {
         ]);
         assert_eq!(batch(&mut queue, 10), [1, 3]);
         assert_eq!(batch(&mut queue, 10), [0_i64; 0]);
-        queue.release(Some(&key("a")));
+        settle(&mut queue, "a");
         assert_eq!(batch(&mut queue, 10), [2]);
-        queue.release(Some(&key("b")));
-        queue.release(Some(&key("a")));
+        settle(&mut queue, "b");
+        settle(&mut queue, "a");
         assert_eq!(batch(&mut queue, 10), [4]);
-        queue.release(Some(&key("a")));
+        settle(&mut queue, "a");
         assert!(queue.busy.is_empty(), "a settled key costs nothing");
     }
 

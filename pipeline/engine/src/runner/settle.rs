@@ -28,6 +28,9 @@ use crate::{
 /// The longest pause between two probes: a stage is back at work that soon after the way is clear.
 const PROBE_PAUSE: Duration = Duration::from_secs(1);
 
+/// Rounds of batches that may wait for their turn.
+const READ_AHEAD: usize = 2;
+
 /// The messages of one runner, from the moment they are read until they are ready to be committed.
 pub(super) struct Desk<S: Stage> {
     stage: Arc<S>,
@@ -137,6 +140,11 @@ impl<S: Stage> Desk<S> {
         }
     }
 
+    /// Whether more records may come: what is read long before its turn has left the processor's caches by then.
+    pub(super) fn hungry(&self) -> bool {
+        self.queue.ready() < READ_AHEAD * self.config.batch_size * self.config.concurrency
+    }
+
     /// Starts as many batches as may run now.
     pub(super) fn dispatch(&mut self) {
         let (batches, size) = match self.gate.state() {
@@ -169,7 +177,7 @@ impl<S: Stage> Desk<S> {
             if self.ledger.epoch(&job.source.at) == Some(job.epoch) {
                 self.settle(job, verdict);
             } else {
-                self.queue.release(job.key());
+                self.queue.release(job.lane);
             }
         }
         self.pace_probes();
@@ -314,7 +322,7 @@ impl<S: Stage> Desk<S> {
         let source = &job.source;
         self.ledger
             .complete(&source.at, job.epoch, source.offset, outputs, bytes);
-        self.queue.release(job.key());
+        self.queue.release(job.lane);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The trace a message belongs to, and how what comes of it stays part of it.
 
-use schemas::{Header, Record};
+use bytes::Bytes;
+use schemas::{Header, Record, envelope::Headers};
 use tracing::Span;
 
 use crate::{stage::Meta, telemetry::propagation};
@@ -17,8 +18,13 @@ impl Trace {
     /// The trace that the headers of a message name. `alone`: no other message is worked on with it, so that the log may name
     /// it too. A span costs as much as reading and writing the message, so that of a message among others, which no line of
     /// the log is within, exists only where spans are sent.
-    pub(super) fn of(stage: &'static str, meta: &Meta, headers: &[Header], alone: bool) -> Self {
-        let named = propagation::header(headers);
+    pub(super) fn of(
+        stage: &'static str,
+        meta: &Meta,
+        headers: &impl Headers,
+        alone: bool,
+    ) -> Self {
+        let named = propagation::traceparent(headers);
         let span = match named {
             Some(_) if !alone => tracing::info_span!(
                 target: propagation::TARGET, "message", otel.name = stage, stage, topic = &*meta.topic,
@@ -35,7 +41,10 @@ impl Trace {
             ),
         };
         match named {
-            Some(header) if span.is_disabled() => Self::Passed(header.clone()),
+            // Not a share of the input's memory, which would have to stay until the output is committed.
+            Some(trace) if span.is_disabled() => {
+                Self::Passed(propagation::header(Bytes::copy_from_slice(trace)))
+            }
             _ => {
                 if !span.is_disabled() {
                     propagation::continue_trace(&span, propagation::extract(headers));
@@ -60,7 +69,7 @@ impl Trace {
                 Self::Own(span) if span.is_disabled() => {}
                 Self::Own(span) => propagation::inject(span, &mut record.headers),
                 Self::Passed(header) => {
-                    if propagation::header(&record.headers).is_none() {
+                    if propagation::traceparent(&record.headers).is_none() {
                         record.headers.push(header.clone());
                     }
                 }

@@ -1,11 +1,15 @@
 //! One trace over all topics: W3C `traceparent` read from a consumed record and written into a produced one.
 
+use bytes::Bytes;
 use opentelemetry::{
     Context,
     propagation::{Extractor, Injector, TextMapPropagator},
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use schemas::Header;
+use schemas::{
+    Header,
+    envelope::{self, Headers},
+};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
@@ -14,21 +18,21 @@ const TRACEPARENT: &str = "traceparent";
 /// Target of spans that only traces need: where none are sent they are not made.
 pub const TARGET: &str = "trustcard_traces";
 
-struct Headers<'a>(&'a [Header]);
+struct Read<'a, H: ?Sized>(&'a H);
 
-impl Extractor for Headers<'_> {
+impl<H: Headers + ?Sized> Extractor for Read<'_, H> {
     fn get(&self, key: &str) -> Option<&str> {
-        schemas::envelope::text(self.0, key)
+        envelope::text(self.0, key)
     }
 
     fn keys(&self) -> Vec<&str> {
-        self.0.iter().map(|header| &*header.name).collect()
+        vec![TRACEPARENT]
     }
 }
 
-struct HeadersMut<'a>(&'a mut Vec<Header>);
+struct Written<'a>(&'a mut Vec<Header>);
 
-impl Injector for HeadersMut<'_> {
+impl Injector for Written<'_> {
     fn set(&mut self, key: &str, value: String) {
         if key == TRACEPARENT {
             self.0.push(Header::new(TRACEPARENT, value));
@@ -36,16 +40,22 @@ impl Injector for HeadersMut<'_> {
     }
 }
 
-/// The header that names the trace of a record.
+/// What names the trace of a record.
 #[must_use]
-pub fn header(headers: &[Header]) -> Option<&Header> {
-    headers.iter().find(|header| header.name == TRACEPARENT)
+pub fn traceparent(headers: &(impl Headers + ?Sized)) -> Option<&[u8]> {
+    headers.value(TRACEPARENT)
+}
+
+/// The header that says so.
+#[must_use]
+pub fn header(traceparent: Bytes) -> Header {
+    Header::new(TRACEPARENT, traceparent)
 }
 
 /// The trace a record belongs to; an empty context when it names none.
 #[must_use]
-pub fn extract(headers: &[Header]) -> Context {
-    TraceContextPropagator::new().extract(&Headers(headers))
+pub fn extract(headers: &(impl Headers + ?Sized)) -> Context {
+    TraceContextPropagator::new().extract(&Read(headers))
 }
 
 /// Makes `span` a child of the trace that `context` names.
@@ -57,7 +67,7 @@ pub fn continue_trace(span: &Span, context: Context) {
 
 /// Writes the trace of `span` into headers that have none yet; nothing when tracing is off.
 pub fn inject(span: &Span, headers: &mut Vec<Header>) {
-    if header(headers).is_none() {
-        TraceContextPropagator::new().inject_context(&span.context(), &mut HeadersMut(headers));
+    if traceparent(headers).is_none() {
+        TraceContextPropagator::new().inject_context(&span.context(), &mut Written(headers));
     }
 }

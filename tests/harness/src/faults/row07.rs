@@ -4,13 +4,11 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Report, Size, balance, submit};
+use super::{IN_FLIGHT, Report, Size, balance, submit};
 use crate::{cluster::Cluster, watch::Watch};
 
 /// Each way; a round trip is twice as long.
 const ONE_WAY: Duration = Duration::from_millis(250);
-/// Most records a stage may hold: the default of `max_in_flight_records` and what one read may add.
-const IN_FLIGHT: f64 = 5_000.0 + 500.0;
 const MARK: Duration = Duration::from_secs(30);
 
 /// Runs the row.

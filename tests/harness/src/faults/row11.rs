@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Report, Size, balance, submit};
+use super::{IN_FLIGHT, Report, Size, balance, submit};
 use crate::{
     cluster::Cluster,
     cql_proxy::{CqlProxy, Mood},
@@ -18,8 +18,6 @@ const MOODS: [Mood; 5] = [
     Mood::Stalled,
     Mood::CutMidReply,
 ];
-/// A stage holds at most this many records: the default of `max_in_flight_records` and what one read may add.
-const IN_FLIGHT: f64 = 5_000.0 + 500.0;
 
 /// Runs the row.
 pub async fn run(size: &Size) -> Report {

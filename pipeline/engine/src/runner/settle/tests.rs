@@ -94,15 +94,7 @@ fn desk(count: i64, refusals: usize) -> Desk<Refused> {
     desk.assigned(vec![at.clone()], 1);
     let records = (0..count).map(|offset| {
         let record = schemas::encode("in", &Note(offset)).unwrap();
-        Fetched {
-            at: at.clone(),
-            offset,
-            timestamp_ms: 0,
-            key: record.key,
-            value: record.value,
-            headers: record.headers,
-            raw_headers: None,
-        }
+        Fetched::of(at.clone(), offset, record)
     });
     desk.read(Batch {
         epoch: 1,
