@@ -50,11 +50,7 @@ impl Cluster {
     ///
     /// # Panics
     /// When a part does not come up.
-    pub async fn on(
-        kafka: KafkaServer,
-        extra: BTreeMap<String, String>,
-        partitions: u32,
-    ) -> Self {
+    pub async fn on(kafka: KafkaServer, extra: BTreeMap<String, String>, partitions: u32) -> Self {
         let site = SampleSite::start(SiteConfig::default()).await;
         let site = site.expect("the sample site");
         let number = KEYSPACES.fetch_add(1, Ordering::Relaxed);

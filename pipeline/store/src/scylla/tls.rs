@@ -133,8 +133,7 @@ mod tests {
         certificate.set_not_before(&from.unwrap()).unwrap();
         certificate.set_not_after(&to.unwrap()).unwrap();
         certificate.sign(&key, MessageDigest::sha256()).unwrap();
-        let locked =
-            key.private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), b"passphrase");
+        let locked = key.private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), b"passphrase");
         for (name, pem) in [
             ("cert.pem", certificate.build().to_pem().unwrap()),
             ("key.pem", key.private_key_to_pem_pkcs8().unwrap()),

@@ -1,7 +1,8 @@
-//! Servers that let nobody in without TLS, a password and an ACL, as docs/production_deployment.md sets them up.
+//! Servers that let nobody in without TLS, a password and an ACL, and a backup that is restored: as docs/production_deployment.md has it.
 
 use std::{collections::BTreeMap, path::Path, process::Command};
 
+use serde_json::Value;
 use trustcard_tests::{
     cluster::Cluster,
     servers::{KafkaServer, SecureCassandra, root, succeed},
@@ -45,7 +46,11 @@ fn on_cql(cql: &SecureCassandra) -> BTreeMap<String, String> {
 }
 
 /// Runs a command that must fail, with some settings otherwise: its exit code, and what it said.
-async fn fails(cluster: &mut Cluster, arguments: &[&str], changed: &[(&str, &str)]) -> (i32, String) {
+async fn fails(
+    cluster: &mut Cluster,
+    arguments: &[&str],
+    changed: &[(&str, &str)],
+) -> (i32, String) {
     let before = cluster.settings.clone();
     for (name, value) in changed {
         let name = format!("TRUSTCARD__{name}");
@@ -55,6 +60,33 @@ async fn fails(cluster: &mut Cluster, arguments: &[&str], changed: &[(&str, &str
     cluster.settings = before;
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     (output.status.code().unwrap_or_default(), told)
+}
+
+/// Runs infra/backup/store.sh on the node.
+async fn store_script(cql: &SecureCassandra, arguments: &[&str]) {
+    let nodetool = root().join("infra/dev/cassandra.sh");
+    let (nodetool, folder) = (nodetool.display(), cql.folder().display());
+    let mut script = Command::new(root().join("infra/backup/store.sh"));
+    script
+        .args(arguments)
+        .env("NODETOOL", format!("{nodetool} run {folder}"));
+    succeed(script).await;
+}
+
+/// The rows come back from a backup, in a keyspace of another name: an API on it gives the same answer.
+async fn restored(cluster: &mut Cluster, cql: &SecureCassandra, path: &str, before: &Value) {
+    let archive = cluster.folder().join("rows.tar.gz");
+    let (archive, data) = (archive.to_str().unwrap(), cql.folder().join("data"));
+    let data = data.to_str().unwrap();
+    store_script(cql, &["backup", &cluster.keyspace, data, archive]).await;
+    let other = format!("{}_look", cluster.keyspace);
+    let name = "TRUSTCARD__DATABASE__KEYSPACE".to_owned();
+    cluster.settings.insert(name, other.clone());
+    cluster.must(&["migrate"]).await;
+    let [empty] = cluster.roles(["api"]).await;
+    assert_eq!(empty.api.get(path).await.0, 404);
+    store_script(cql, &["restore", &other, archive]).await;
+    assert_eq!(empty.api.get(path).await, (200, before.clone()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,9 +118,12 @@ async fn every_role_works_over_tls_with_passwords_and_acls_and_tells_none_of_its
     let mut roles = cluster.roles(names).await;
     let api = roles[0].api.clone();
     let codes: Vec<String> = (0..5).map(|n| format!("secure{n:02}")).collect();
-    for id in &api.submit(&codes).await {
+    let ids = api.submit(&codes).await;
+    for id in &ids {
         assert_eq!(api.ended_analysis(id).await["status"], "completed", "{id}");
     }
+    let result = format!("/api/results/{}", ids[0]);
+    let (_, before) = api.get(&result).await;
     cluster.must(&["lag", "--json"]).await;
     for (role, name) in roles.iter_mut().zip(names) {
         assert!(role.stop().await.success(), "{name}: {}", role.logged());
@@ -111,10 +146,20 @@ async fn every_role_works_over_tls_with_passwords_and_acls_and_tells_none_of_its
     assert_eq!(code, 69, "{cql_told}");
     assert!(cql_told.contains("username and/or password"), "{cql_told}");
     let stranger = path(cluster.kafka.folder(), "ca.pem");
-    let (code, told) = fails(&mut cluster, &["migrate"], &[("DATABASE__TLS__CA", &stranger)]).await;
+    let (code, told) = fails(
+        &mut cluster,
+        &["migrate"],
+        &[("DATABASE__TLS__CA", &stranger)],
+    )
+    .await;
     assert_eq!(code, 69, "{told}");
     assert!(told.contains("certificate verify failed"), "{told}");
-    let (code, told) = fails(&mut cluster, &["migrate"], &[("DATABASE__TLS__CA", "/nowhere")]).await;
+    let (code, told) = fails(
+        &mut cluster,
+        &["migrate"],
+        &[("DATABASE__TLS__CA", "/nowhere")],
+    )
+    .await;
     assert_eq!(code, 78, "{told}");
     assert!(told.contains("database.tls.ca: /nowhere"), "{told}");
 
@@ -127,4 +172,5 @@ async fn every_role_works_over_tls_with_passwords_and_acls_and_tells_none_of_its
             assert!(!text.contains(secret), "{secret} in {text}");
         }
     }
+    restored(&mut cluster, &cql, &result, &before).await;
 }
