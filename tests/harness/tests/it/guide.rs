@@ -107,6 +107,8 @@ async fn the_template_has_every_variable_and_no_other() {
     let named = |key: &String| plain.get(key).unwrap_or(key).clone();
     let missing: Vec<String> = there
         .iter()
+        // Weights are a file's: too many, and too much one thing, for variables.
+        .filter(|name| !name.starts_with("TRUSTCARD__SCORING__"))
         .map(named)
         .filter(|name| !template.contains_key(name))
         .collect();
