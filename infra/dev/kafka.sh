@@ -30,8 +30,10 @@ configure() {
         listeners+=",PROXIED://127.0.0.1:$(($3 + 1))"
         advertised+=",PROXIED://127.0.0.1:$6"
     fi
-    [ -z "${KAFKA_SECURE:-}" ] || protocols=CLIENT:SASL_SSL,PROXIED:SASL_SSL,CONTROLLER:SSL
     mkdir -p "$1"
+    [ -z "${KAFKA_SECURE:-}" ] || secure "$1"
+    # One that was made so stays so.
+    [ ! -e "$1/secure.properties" ] || protocols=CLIENT:SASL_SSL,PROXIED:SASL_SSL,CONTROLLER:SSL
     cat >"$1/server.properties" <<EOF
 process.roles=broker,controller
 node.id=$2
@@ -76,14 +78,14 @@ group.consumer.heartbeat.interval.ms=1000
 transaction.abort.timed.out.transaction.cleanup.interval.ms=500
 transaction.max.timeout.ms=900000
 EOF
-    [ -z "${KAFKA_SECURE:-}" ] || secure "$1"
+    [ ! -e "$1/secure.properties" ] || cat "$1/secure.properties" >>"$1/server.properties"
 }
 
 # TLS, passwords and ACLs, as in docs/production_deployment.md: secure DIR. Certificates are in DIR/tls; the user `admin` may do all,
 # `trustcard` what ACLs say; each has its name and `-secret` as its password. DIR/client.properties makes Kafka's tools the admin.
 secure() {
     "$here/../certificates.sh" "$1/tls"
-    cat >>"$1/server.properties" <<EOF
+    cat >"$1/secure.properties" <<EOF
 
 ssl.keystore.type=PEM
 ssl.keystore.location=$1/tls/server-all.pem
@@ -110,7 +112,7 @@ EOF
 format() {
     [ ! -e "$1/data/meta.properties" ] || return 0
     local user users=()
-    if [ -e "$1/client.properties" ]; then
+    if [ -e "$1/secure.properties" ]; then
         for user in admin trustcard; do users+=(--add-scram "SCRAM-SHA-512=[name=$user,password=$user-secret]"); done
     fi
     tool kafka.tools.StorageTool format -t "$CLUSTER_ID" -c "$1/server.properties" --ignore-formatted "${users[@]}" >"$1/format.log" 2>&1 \
@@ -137,7 +139,7 @@ answers() {
 known() {
     local address
     address=$(sed -n 's/^listeners=CLIENT:\/\/\([^,]*\).*/\1/p' "$1/server.properties")
-    if [ -e "$1/client.properties" ]; then
+    if [ -e "$1/secure.properties" ]; then
         lets_in "${address#*:}" "$1/tls/ca.pem" && echo 1
     else
         kcat -b "$address" -L -m 2 2>/dev/null | sed -n 's/^ \([0-9]*\) brokers:$/\1/p' | grep .
