@@ -14,7 +14,7 @@ use openssl::{
 use scylla::client::session::OpenSsl010Config;
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, StoreError};
+use crate::StoreError;
 
 /// Files of TLS, all PEM. Naming `ca` turns TLS on; a server's certificate must then be signed by it and hold the address at
 /// which the server is reached, as an IP address among its alternative names.
@@ -39,7 +39,7 @@ impl TlsConfig {
     ///
     /// # Errors
     /// [`StoreError::Corrupt`], naming the setting and the file that can't be used.
-    pub(super) fn context(&self) -> Result<Option<OpenSsl010Config>> {
+    pub(super) fn context(&self) -> Result<Option<OpenSsl010Config>, StoreError> {
         match self.builder() {
             Ok(builder) => Ok(builder.map(OpenSsl010Config::new)),
             Err(problem) => Err(StoreError::Corrupt(format!("database.{problem}"))),
@@ -187,7 +187,7 @@ mod tests {
             for part in told {
                 assert!(problem.contains(part), "{problem}");
             }
-            let error = bad.context().unwrap_err().to_string();
+            let error = bad.context().err().unwrap().to_string();
             assert!(error.contains("database.tls"), "{error}");
         }
     }
