@@ -35,7 +35,7 @@ bench-latency: ## From a submission to its result, idle pipeline on Kafka and Ca
 faults: ## The fault table at full size, with figures; about an hour (ROWS="1 5" for some rows)
 	@infra/dev/faults.sh $(ROWS)
 
-lint: ## Format, clippy, dependency rules, shell scripts, docker-compose.yml
+lint: ## Format, clippy, dependency rules, shell scripts, docker-compose.yml, nginx, systemd units
 	@infra/dev/lint.sh
 
 schemas: ## Write schemas/json from the Rust types

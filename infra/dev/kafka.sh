@@ -10,7 +10,8 @@
 # PORT is for clients, PORT+2 for the controller. With PROXIED_PORT the broker also listens on PORT+1 and says there that it is
 # reached at 127.0.0.1:PROXIED_PORT: a test's proxy listens on PROXIED_PORT and passes on to PORT+1.
 # `start` on a folder of an earlier start keeps its data and does nothing if it runs. It returns when the broker answers.
-# KAFKA_HEAP is the heap (1g). Exits with 3 when the jars can't be fetched.
+# KAFKA_HEAP is the heap (1g). With KAFKA_SECURE=1 a new single broker takes only clients that speak TLS and log in with SCRAM-SHA-512, and
+# lets them do only what an ACL allows: see `secure` below. Exits with 3 when the jars can't be fetched.
 set -euo pipefail
 [ "$#" -ge 2 ] || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 2; }
 command=$1 dir=$(realpath -m -- "$2")
@@ -19,16 +20,20 @@ command=$1 dir=$(realpath -m -- "$2")
 
 # The three brokers of one cluster know it by this id; clusters never meet, so all have the same.
 CLUSTER_ID=dHJ1c3RjYXJkLWRldi0wMQ
+LOGIN=org.apache.kafka.common.security.scram.ScramLoginModule
 
 # Writes a broker's settings: configure DIR NODE PORT VOTERS BROKERS [PROXIED_PORT]
 configure() {
-    local copies=1 safe=1 listeners="CLIENT://127.0.0.1:$3" advertised="CLIENT://127.0.0.1:$3"
+    local copies=1 safe=1 protocols=CLIENT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT listeners="CLIENT://127.0.0.1:$3" advertised="CLIENT://127.0.0.1:$3"
     [ "$5" = 1 ] || copies=3 safe=2
     if [ -n "${6:-}" ]; then
         listeners+=",PROXIED://127.0.0.1:$(($3 + 1))"
         advertised+=",PROXIED://127.0.0.1:$6"
     fi
     mkdir -p "$1"
+    [ -z "${KAFKA_SECURE:-}" ] || secure "$1"
+    # One that was made so stays so.
+    [ ! -e "$1/secure.properties" ] || protocols=CLIENT:SASL_SSL,PROXIED:SASL_SSL,CONTROLLER:SSL
     cat >"$1/server.properties" <<EOF
 process.roles=broker,controller
 node.id=$2
@@ -37,7 +42,7 @@ controller.listener.names=CONTROLLER
 inter.broker.listener.name=CLIENT
 listeners=$listeners,CONTROLLER://127.0.0.1:$(($3 + 2))
 advertised.listeners=$advertised
-listener.security.protocol.map=CLIENT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=$protocols
 log.dirs=$1/data
 
 # Topics are made by name, never by a typo.
@@ -73,11 +78,44 @@ group.consumer.heartbeat.interval.ms=1000
 transaction.abort.timed.out.transaction.cleanup.interval.ms=500
 transaction.max.timeout.ms=900000
 EOF
+    [ ! -e "$1/secure.properties" ] || cat "$1/secure.properties" >>"$1/server.properties"
+}
+
+# TLS, passwords and ACLs, as in docs/production_deployment.md: secure DIR. Certificates are in DIR/tls; the user `admin` may do all,
+# `trustcard` what ACLs say; each has its name and `-secret` as its password. DIR/client.properties makes Kafka's tools the admin.
+secure() {
+    "$here/../certificates.sh" "$1/tls"
+    cat >"$1/secure.properties" <<EOF
+
+ssl.keystore.type=PEM
+ssl.keystore.location=$1/tls/server-all.pem
+ssl.truststore.type=PEM
+ssl.truststore.location=$1/tls/ca.pem
+listener.name.controller.ssl.client.auth=required
+sasl.enabled.mechanisms=SCRAM-SHA-512
+sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512
+listener.name.client.scram-sha-512.sasl.jaas.config=$LOGIN required username="admin" password="admin-secret";
+listener.name.proxied.scram-sha-512.sasl.jaas.config=$LOGIN required;
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:admin;User:CN=trustcard-server
+EOF
+    cat >"$1/client.properties" <<EOF
+security.protocol=SASL_SSL
+ssl.truststore.type=PEM
+ssl.truststore.location=$1/tls/ca.pem
+sasl.mechanism=SCRAM-SHA-512
+sasl.jaas.config=$LOGIN required username="admin" password="admin-secret";
+EOF
 }
 
 # Makes the broker's folder a Kafka's; nothing if it is one.
 format() {
-    [ -e "$1/data/meta.properties" ] || tool kafka.tools.StorageTool format -t "$CLUSTER_ID" -c "$1/server.properties" --ignore-formatted >"$1/format.log" 2>&1 \
+    [ ! -e "$1/data/meta.properties" ] || return 0
+    local user users=()
+    if [ -e "$1/secure.properties" ]; then
+        for user in admin trustcard; do users+=(--add-scram "SCRAM-SHA-512=[name=$user,password=$user-secret]"); done
+    fi
+    tool kafka.tools.StorageTool format -t "$CLUSTER_ID" -c "$1/server.properties" --ignore-formatted "${users[@]}" >"$1/format.log" 2>&1 \
         || die "$1 can't be formatted: see format.log there"
 }
 
@@ -92,10 +130,35 @@ boot() {
 
 # Whether the broker of DIR answers, with as many brokers as its cluster has.
 answers() {
-    local address brokers
-    address=$(sed -n 's/^listeners=CLIENT:\/\/\([^,]*\).*/\1/p' "$1/server.properties")
+    local brokers
     brokers=$(sed -n 's/^controller.quorum.voters=//p' "$1/server.properties" | tr ',' '\n' | wc -l)
-    kcat -b "$address" -L -m 2 2>/dev/null | grep -q "^ $brokers brokers:"
+    [ "$(known "$1")" = "$brokers" ]
+}
+
+# How many brokers the one of DIR knows, itself included; fails when it does not answer.
+known() {
+    local address
+    address=$(sed -n 's/^listeners=CLIENT:\/\/\([^,]*\).*/\1/p' "$1/server.properties")
+    if [ -e "$1/secure.properties" ]; then
+        lets_in "${address#*:}" "$1/tls/ca.pem" && echo 1
+    else
+        kcat -b "$address" -L -m 2 2>/dev/null | sed -n 's/^ \([0-9]*\) brokers:$/\1/p' | grep .
+    fi
+}
+
+# Whether a broker behind TLS answers and offers SCRAM, without logging in: Debian's kcat has a SCRAM that Kafka 4 refuses, and
+# Kafka's own tools take seconds. SaslHandshake, version 1: key 17, version, correlation, no client id, the mechanism.
+lets_in() {
+    python3 - "$1" "$2" <<'EOF'
+import socket, ssl, struct, sys
+with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 1) as plain:
+    plain.settimeout(2)
+    with ssl.create_default_context(cafile=sys.argv[2]).wrap_socket(plain, server_hostname="127.0.0.1") as server:
+        request = struct.pack(">hhih", 17, 1, 0, -1) + struct.pack(">h", 13) + b"SCRAM-SHA-512"
+        server.sendall(struct.pack(">i", len(request)) + request)
+        answer = server.recv(10)
+        sys.exit(0 if len(answer) == 10 and answer[8:10] == b"\0\0" else 1)
+EOF
 }
 
 tool() {
@@ -134,7 +197,7 @@ case $command in
         need_jars kafka
         [ -e "$dir/server.properties" ] || die "no broker was started in $dir"
         boot "$dir"
-        await "$dir" kcat -b "$(sed -n 's/^listeners=CLIENT:\/\/\([^,]*\).*/\1/p' "$dir/server.properties")" -L -m 2 >/dev/null
+        await "$dir" known "$dir" >/dev/null
         ;;
     stop | kill)
         signal=TERM

@@ -31,7 +31,10 @@ else
 fi
 
 say "Shell scripts"
-shellcheck -x .ci/run infra/dev/*.sh infra/dev/servers/*.sh
+shellcheck -x .ci/run infra/dev/*.sh infra/dev/servers/*.sh infra/backup/*.sh infra/kafka/*.sh
+
+say "nginx, systemd units and firewall"
+infra/dev/check_machine.sh
 
 say "docker-compose.yml, Prometheus and Grafana"
 python=python3

@@ -31,27 +31,42 @@ need_command() {
     command -v "$1" >/dev/null || need_packages "${2:-$1}"
 }
 
-# Sets `promtool`. The package that has it would start a Prometheus on this machine, so only the one file is taken from it.
+# Sets `promtool`.
 need_promtool() {
-    promtool=$(command -v promtool) && return
-    promtool="${XDG_CACHE_HOME:-$HOME/.cache}/trustcard/tools/promtool"
-    [ -x "$promtool" ] && return
-    command -v apt-get >/dev/null || die "promtool was not found: install Prometheus, then run this again"
-    say "Fetching promtool"
-    local part
+    need_program prometheus /usr/bin/promtool
+    # shellcheck disable=SC2034 # read by the scripts that call this
+    promtool=$program
+}
+
+# Sets `nginx`.
+need_nginx() {
+    need_program nginx /usr/sbin/nginx
+    # shellcheck disable=SC2034 # read by the scripts that call this
+    nginx=$program
+}
+
+# Sets `program` to a program that Debian has in a package which would start a server on this machine: only the one file is taken
+# from it. need_program PACKAGE PATH
+need_program() {
+    local part name=${2##*/}
+    for program in "$(command -v "$name")" "$2" "${XDG_CACHE_HOME:-$HOME/.cache}/trustcard/tools/$name"; do
+        [ ! -x "$program" ] || return 0
+    done
+    command -v apt-get >/dev/null || die "$name was not found: install $1, then run this again"
+    say "Fetching $name"
     part=$(mktemp -d)
-    { fetch_promtool "$part" || { as_root apt-get update -q && fetch_promtool "$part"; }; } >&2 \
-        || die "the package prometheus could not be fetched; see above"
-    mkdir -p "${promtool%/*}"
-    dpkg-deb --fsys-tarfile "$part"/prometheus_*.deb | tar -x -O ./usr/bin/promtool >"$promtool.part"
-    chmod +x "$promtool.part"
-    mv "$promtool.part" "$promtool"
+    { download "$part" "$1" || { as_root apt-get update -q && download "$part" "$1"; }; } >&2 \
+        || die "the package $1 could not be fetched; see above"
+    mkdir -p "${program%/*}"
+    dpkg-deb --fsys-tarfile "$part/$1"_*.deb | tar -x -O ".$2" >"$program.part"
+    chmod +x "$program.part"
+    mv "$program.part" "$program"
     rm -rf "$part"
 }
 
-# Downloads the package into a folder.
-fetch_promtool() {
-    (cd "$1" && apt-get download -q prometheus)
+# Downloads a package into a folder: download FOLDER PACKAGE
+download() {
+    (cd "$1" && apt-get download -q "$2")
 }
 
 # cargo, and at least the Rust of Cargo.toml.

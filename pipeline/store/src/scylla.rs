@@ -33,6 +33,7 @@ mod operations;
 mod reuse;
 mod rows;
 mod statements;
+mod tls;
 mod totals;
 
 #[cfg(test)]
@@ -40,6 +41,7 @@ mod tests;
 
 pub use config::ScyllaConfig;
 pub use migrate::{Applied, migrate, plan};
+pub use tls::TlsConfig;
 
 use client::Client;
 use statements::Statements;

@@ -43,10 +43,15 @@ impl Cluster {
     /// # Panics
     /// When a part does not come up.
     pub async fn start(partitions: u32) -> Self {
-        let (kafka, site) = tokio::join!(
-            KafkaServer::start(),
-            SampleSite::start(SiteConfig::default())
-        );
+        Self::on(KafkaServer::start().await, BTreeMap::new(), partitions).await
+    }
+
+    /// The same on a broker that runs; `extra` settings win.
+    ///
+    /// # Panics
+    /// When a part does not come up.
+    pub async fn on(kafka: KafkaServer, extra: BTreeMap<String, String>, partitions: u32) -> Self {
+        let site = SampleSite::start(SiteConfig::default()).await;
         let site = site.expect("the sample site");
         let number = KEYSPACES.fetch_add(1, Ordering::Relaxed);
         // Named as those of the store's tests are, which drop what processes that are gone have left.
@@ -67,8 +72,10 @@ impl Cluster {
             ("SCRAPE__BUDGET__EGRESS_PER_MINUTE", "1000000000".to_owned()),
         ];
         let settings = settings.map(|(name, value)| (format!("TRUSTCARD__{name}"), value));
+        let mut settings = BTreeMap::from(settings);
+        settings.extend(extra);
         let cluster = Self {
-            settings: settings.into(),
+            settings,
             kafka,
             site,
             keyspace,

@@ -1,9 +1,10 @@
-//! Real servers for tests: a Kafka broker of one's own, started by the scripts an operator uses, and the shared CQL server.
+//! Real servers for tests: a Kafka broker or a Cassandra of one's own, started by the scripts an operator uses, and the shared CQL
+//! server.
 
 use std::{
     net::TcpListener,
     ops::Range,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::atomic::{AtomicU16, Ordering},
 };
@@ -50,6 +51,7 @@ pub struct KafkaServer {
     folder: TempDir,
     port: u16,
     proxied: u16,
+    secure: bool,
 }
 
 impl KafkaServer {
@@ -58,10 +60,23 @@ impl KafkaServer {
     /// # Panics
     /// When it does not come up.
     pub async fn start() -> Self {
+        Self::started(false).await
+    }
+
+    /// Starts one that takes only clients that speak TLS and log in, and lets them do what ACLs allow; see `kafka.sh`.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub async fn start_secure() -> Self {
+        Self::started(true).await
+    }
+
+    async fn started(secure: bool) -> Self {
         let server = Self {
             folder: tempfile::tempdir().expect("a folder"),
             port: free_ports(3),
             proxied: free_ports(1),
+            secure,
         };
         server.start_again().await;
         server
@@ -73,7 +88,7 @@ impl KafkaServer {
     /// When it does not come up.
     pub async fn start_again(&self) {
         let (port, proxied) = (self.port.to_string(), self.proxied.to_string());
-        self.script("start", vec![port, proxied]).await;
+        self.script("start", &[&port, &proxied]).await;
     }
 
     /// Ends it with SIGKILL; its data stay.
@@ -81,7 +96,7 @@ impl KafkaServer {
     /// # Panics
     /// When it does not run.
     pub async fn kill(&self) {
-        self.script("kill", Vec::new()).await;
+        self.script("kill", &[]).await;
     }
 
     /// Its address.
@@ -102,37 +117,101 @@ impl KafkaServer {
         self.proxied
     }
 
-    async fn script(&self, verb: &'static str, arguments: Vec<String>) {
-        let mut command = kafka_script(verb);
-        command.arg(self.folder.path()).args(arguments);
-        let output = tokio::task::spawn_blocking(move || command.output()).await;
-        let output = output.expect("a thread").expect("bash");
-        assert!(
-            output.status.success(),
-            "kafka.sh {verb}: {}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+    /// Its data, settings and certificates.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    async fn script(&self, verb: &str, arguments: &[&str]) {
+        let mut command = script("kafka.sh", verb, self.folder());
+        // Several of them fit on one machine.
+        command.args(arguments).env("KAFKA_HEAP", "400m");
+        if self.secure {
+            command.env("KAFKA_SECURE", "1");
+        }
+        succeed(command).await;
     }
 }
 
 impl Drop for KafkaServer {
     fn drop(&mut self) {
-        let mut command = kafka_script("kill");
-        command.arg(self.folder.path());
-        // Not there any more: nothing to do.
-        let _ = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        end("kafka.sh", self.folder());
     }
 }
 
-fn kafka_script(verb: &str) -> Command {
-    let mut command = Command::new(root().join("infra/dev/kafka.sh"));
-    // Several of them fit on one machine.
+/// A Cassandra of one's own that takes only clients that speak TLS, show a certificate and log in. Dropped, it is killed and its
+/// data are gone.
+#[derive(Debug)]
+pub struct SecureCassandra {
+    folder: TempDir,
+    port: u16,
+}
+
+impl SecureCassandra {
+    /// Starts it and waits until it lets its first user in.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub async fn start() -> Self {
+        let server = Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            port: free_ports(3),
+        };
+        let mut command = script("cassandra.sh", "start", server.folder());
+        command
+            .arg(server.port.to_string())
+            .env("CASSANDRA_SECURE", "1")
+            .env("CASSANDRA_HEAP", "512m");
+        succeed(command).await;
+        server
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn node(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Its data, settings and certificates.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Drop for SecureCassandra {
+    fn drop(&mut self) {
+        end("cassandra.sh", self.folder());
+    }
+}
+
+fn script(name: &str, verb: &str, folder: &Path) -> Command {
+    let mut command = Command::new(root().join("infra/dev").join(name));
+    command.arg(verb).arg(folder).stdin(Stdio::null());
     command
-        .arg(verb)
-        .env("KAFKA_HEAP", "400m")
-        .stdin(Stdio::null());
-    command
+}
+
+/// Runs a script to its end.
+///
+/// # Panics
+/// When it fails, with what it said.
+pub async fn succeed(mut command: Command) {
+    let told = format!("{command:?}");
+    let output = tokio::task::spawn_blocking(move || command.output()).await;
+    let output = output.expect("a thread").expect("bash");
+    assert!(
+        output.status.success(),
+        "{told}: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Kills the server of a folder; it may be gone already.
+fn end(name: &str, folder: &Path) {
+    let mut command = script(name, "kill", folder);
+    let _ = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 
 /// The checkout this test was built from.

@@ -49,6 +49,9 @@ pub(super) async fn connect(config: &ScyllaConfig) -> Result<Session> {
     if let Some(datacenter) = &config.datacenter {
         builder = builder.prefer_datacenter(datacenter.clone());
     }
+    if let Some(context) = config.tls.context()? {
+        builder = builder.tls_context(Some(context));
+    }
     if let (Some(user), Some(password)) = (&config.username, &config.password) {
         builder = builder.user(user, password.expose_secret());
     }
@@ -57,7 +60,8 @@ pub(super) async fn connect(config: &ScyllaConfig) -> Result<Session> {
         Ok(Ok(session)) => Ok(session),
         Ok(Err(error)) => Err(match Failure::from(&error) {
             Failure::Passing(reason) => StoreError::Unavailable(format!(
-                "no server of {nodes} answers: {reason}; is database.nodes right and the database up?"
+                "no server of {nodes} lets us in: {reason}; is the database up, and are database.nodes, username, password \
+                 and tls right?"
             )),
             lasting @ Failure::Lasting(_) => lasting.into(),
         }),

@@ -5,6 +5,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use super::TlsConfig;
+
 /// Where the servers are and how to treat them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -20,6 +22,8 @@ pub struct ScyllaConfig {
     /// The user's password. Never printed.
     #[serde(skip_serializing)]
     pub password: Option<SecretString>,
+    /// TLS to every server; off, where no authority is named.
+    pub tls: TlsConfig,
     /// Class of the keyspace's replication, when `trustcard migrate` creates it: `NetworkTopologyStrategy`, or
     /// `SimpleStrategy` on one data centre.
     pub replication_class: String,
@@ -46,6 +50,7 @@ impl Default for ScyllaConfig {
             datacenter: None,
             username: None,
             password: None,
+            tls: TlsConfig::default(),
             replication_class: "NetworkTopologyStrategy".to_owned(),
             replication_factor: 3,
             request_timeout_ms: 2_000,
@@ -95,7 +100,7 @@ impl ScyllaConfig {
         } else if !(0.0..=1.0).contains(&self.retry_share) {
             "retry_share must be 0 to 1"
         } else {
-            return None;
+            return self.tls.problem();
         };
         Some(problem.to_owned())
     }
@@ -139,6 +144,7 @@ mod tests {
         assert!(broken(|config| config.keyspace = "a".repeat(49)).contains("keyspace"));
         assert!(broken(|config| config.datacenter = Some("a'".to_owned())).contains("datacenter"));
         assert!(broken(|config| config.username = Some("a".to_owned())).contains("password"));
+        assert!(broken(|config| config.tls.cert = Some("c.pem".into())).contains("tls.cert"));
         assert!(broken(|config| config.replication_class.clear()).contains("replication_class"));
         assert!(broken(|config| config.replication_factor = 0).contains("replication_factor"));
         assert!(broken(|config| config.request_timeout_ms = 0).contains("request_timeout_ms"));

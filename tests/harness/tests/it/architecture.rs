@@ -42,9 +42,10 @@ const PIPELINE: &[&str] = &["trustcard-schemas", "trustcard-engine", "trustcard-
 const TESTS: [&str; 2] = ["trustcard-tests", "trustcard-benches"];
 
 /// Outside crates that only these rooms may name.
-const OWNED: [(&str, &[&str]); 6] = [
+const OWNED: [(&str, &[&str]); 7] = [
     ("rdkafka", &["trustcard-engine"]),
     ("scylla", &["trustcard-store"]),
+    ("openssl", &["trustcard-store"]),
     ("rusqlite", &["trustcard-store"]),
     ("ort", &["trustcard-detect"]),
     ("ort-tract", &["trustcard-detect"]),
