@@ -1,3 +1,4 @@
 //! On real servers: `make servers-up` starts them.
 
+mod callers;
 mod faults;
