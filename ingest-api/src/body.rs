@@ -121,8 +121,21 @@ impl<'a> Members<'a> {
     /// # Errors
     /// When it is not there or no string.
     pub fn string(&self, name: &str) -> Result<String, FieldError> {
-        let value = self.required(name)?;
-        string(value).ok_or_else(|| FieldError::new(name, echo(value), "must be a string"))
+        self.optional_string(name)?
+            .ok_or_else(|| FieldError::new(name, Value::Null, "is required"))
+    }
+
+    /// A string, if there is one.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn optional_string(&self, name: &str) -> Result<Option<String>, FieldError> {
+        let value = self.get(name)?;
+        value
+            .map(|value| {
+                string(value).ok_or_else(|| FieldError::new(name, echo(value), "must be a string"))
+            })
+            .transpose()
     }
 
     /// A boolean; `false` when it is not there.

@@ -6,12 +6,14 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::{caller::ProxyHeader, cors, rate_limit::RateLimitConfig};
+use crate::{cache::CacheConfig, caller::ProxyHeader, cors, rate_limit::RateLimitConfig};
 
 /// The secret of development, which everybody knows.
 const DEFAULT_SECRET: &str = "dev-secret-key-change-in-production";
 /// Shortest secret in production, in bytes.
 const SHORTEST_SECRET: usize = 32;
+/// Most characters that the comments of readers may be allowed: as many fit into a body that is no batch, however they are written.
+const LONGEST_COMMENT: usize = 5_000;
 
 /// Where the process runs; decides defaults and what anonymous callers may do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,10 +65,17 @@ pub struct ApiConfig {
     pub proxy_headers: Vec<ProxyHeader>,
     /// How often clients without a key may ask.
     pub rate_limit: RateLimitConfig,
+    /// Keys are read again from the store after this long, in milliseconds: so long a new key may be refused and a revoked one
+    /// accepted.
+    pub key_life_ms: u64,
+    /// Results in memory, in front of the store.
+    pub cache: CacheConfig,
     /// Whether /metrics is served (ENABLE_METRICS); 404 otherwise.
     pub enable_metrics: bool,
     /// Longest URL that is accepted, in characters (MAX_URL_LENGTH).
     pub max_url_length: usize,
+    /// Longest comment of a reader, in characters (MAX_COMMENT_LENGTH).
+    pub max_comment_length: usize,
     /// Largest body of a request that is no batch, in bytes.
     pub max_body_bytes: usize,
     /// Most URLs in one batch.
@@ -97,8 +106,11 @@ impl Default for ApiConfig {
             trusted_proxies: Vec::new(),
             proxy_headers: vec![ProxyHeader::XForwardedFor, ProxyHeader::XRealIp],
             rate_limit: RateLimitConfig::default(),
+            key_life_ms: 5_000,
+            cache: CacheConfig::default(),
             enable_metrics: true,
             max_url_length: schemas::post_url::MAX_URL_LENGTH,
+            max_comment_length: 1_000,
             max_body_bytes: 64 * 1024,
             max_batch_urls: 10_000,
             max_batch_bytes: 10_000_000,
@@ -133,6 +145,19 @@ impl ApiConfig {
                  in production set a random one, such as `openssl rand -hex 32` makes"
             ));
         }
+        problems.extend(self.cache.problems());
+        if !(1..=60_000).contains(&self.key_life_ms) {
+            problems.push(format!(
+                "api.key_life_ms is {}; it must be 1 to 60000",
+                self.key_life_ms
+            ));
+        }
+        if !(1..=LONGEST_COMMENT).contains(&self.max_comment_length) {
+            problems.push(format!(
+                "api.max_comment_length (MAX_COMMENT_LENGTH) is {}; it must be 1 to {LONGEST_COMMENT}",
+                self.max_comment_length
+            ));
+        }
         let in_production = self.environment == Environment::Production;
         problems.extend(cors::problems(&self.cors_origins, in_production));
         problems
@@ -148,6 +173,10 @@ impl ApiConfig {
 
     pub(crate) const fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)
+    }
+
+    pub(crate) const fn key_life(&self) -> Duration {
+        Duration::from_millis(self.key_life_ms)
     }
 
     pub(crate) const fn drain(&self) -> Duration {

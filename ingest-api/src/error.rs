@@ -180,6 +180,35 @@ impl ApiError {
         )
     }
 
+    /// What was sent as a key is of no use.
+    #[must_use]
+    pub fn key_refused(message: &str) -> Self {
+        Self::new(Code::Unauthorized, message)
+    }
+
+    /// The admin key is needed for `what`, and another was sent.
+    #[must_use]
+    pub fn forbidden(what: &str) -> Self {
+        Self::new(Code::Forbidden, format!("{what} needs the admin key."))
+    }
+
+    /// It clashes with what is there.
+    #[must_use]
+    pub fn conflict(message: &str) -> Self {
+        Self::new(Code::Conflict, message)
+    }
+
+    /// What is kept for reuse could not be asked or changed. The cause is logged by the caller, never told.
+    #[must_use]
+    pub fn cache(operation: &str) -> Self {
+        Self::new(
+            Code::CacheError,
+            "The cache could not do this now; try again.",
+        )
+        .detail("operation", operation)
+        .retry_after(1)
+    }
+
     /// Too many requests; `seconds` from now there is room for another.
     #[must_use]
     pub fn rate_limited(seconds: u32, per_minute: u32, per_hour: u32) -> Self {

@@ -4,11 +4,15 @@ use axum::{
     extract::{FromRequestParts, Path, Query},
     http::request::Parts,
 };
+use schemas::PostRef;
 use serde_json::Value;
 use store::{ListCursor, ListQuery, Status};
 use uuid::Uuid;
 
-use crate::error::{ApiError, FieldError};
+use crate::{
+    error::{ApiError, FieldError},
+    state::AppState,
+};
 
 /// Default and largest page of a listing.
 const PAGE: u32 = 10;
@@ -46,6 +50,25 @@ async fn id<S: Send + Sync>(parts: &mut Parts, state: &S, field: &str) -> Result
     parse_uuid(&text).ok_or_else(|| ApiError::invalid_field(field, text.as_str(), "must be a UUID"))
 }
 
+/// `{url}` of a path: the address of a post, percent-encoded.
+#[derive(Debug, Clone)]
+pub struct PostUrl(pub PostRef);
+
+impl FromRequestParts<AppState> for PostUrl {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        let Path(url) = text.map_err(|_| {
+            ApiError::invalid_field("url", Value::Null, "must be the URL of a post")
+        })?;
+        match PostRef::parse(&url, state.config.max_url_length) {
+            Ok(post) => Ok(Self(post)),
+            Err(error) => Err(ApiError::invalid_field("url", url, error.to_string())),
+        }
+    }
+}
+
 /// Only the hyphenated form, so that a thing has one address.
 fn parse_uuid(text: &str) -> Option<Uuid> {
     Uuid::try_parse(text).ok().filter(|_| text.len() == 36)
@@ -75,6 +98,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Listing {
         let after = cursor.map(parse_cursor).transpose();
         match (limit, status, after) {
             (Ok(limit), Ok(status), Ok(after)) if faults.is_empty() => Ok(Self(ListQuery {
+                owner: None,
                 status,
                 limit,
                 after,

@@ -11,12 +11,13 @@ use uuid::Uuid;
 
 use crate::{error::ApiError, state::AppState};
 
-/// The submission of a post at `now`. `forced` is the salt of an analysis that must be a new one.
+/// The submission of a post at `now`. `owner` is the holder of the key it was sent with; `forced` is the salt of an analysis that must be a new one.
 #[must_use]
 pub fn submission(
     state: &AppState,
     post: PostRef,
     origin: Origin,
+    owner: Option<String>,
     forced: Option<&str>,
     now: Timestamp,
 ) -> Submission {
@@ -31,6 +32,7 @@ pub fn submission(
         post,
         force: forced.is_some(),
         origin,
+        owner,
     }
 }
 

@@ -1,5 +1,5 @@
-//! What every request passes through, outermost first: headers for browsers, its id and span, its measure, which origins may read it, who asks, how often, its deadline, and a net
-//! under panics.
+//! What every request passes through, outermost first: headers for browsers, its id and span, its measure, which origins may read it,
+//! who asks and with which key, how often, its deadline, and a net under panics.
 //! The bodies of errors are written here, where the request id is known.
 
 use std::{any::Any, sync::Arc};
@@ -16,7 +16,7 @@ use tracing::Instrument;
 
 use crate::{
     accept,
-    caller::{self, Proxies},
+    caller::{self, Knowing},
     config::ApiConfig,
     cors,
     error::ApiError,
@@ -34,7 +34,7 @@ const PROBES: [&str; 4] = ["/health", "/health/live", "/health/ready", "/metrics
 pub struct Around {
     metrics: Arc<Metrics>,
     config: Arc<ApiConfig>,
-    proxies: Arc<Proxies>,
+    knowing: Knowing,
     limiter: RateLimiter,
 }
 
@@ -45,7 +45,7 @@ impl Around {
         Self {
             metrics: state.metrics.clone(),
             config: state.config.clone(),
-            proxies: state.proxies.clone(),
+            knowing: state.knowing.clone(),
             limiter: state.limiter.clone(),
         }
     }
@@ -59,8 +59,9 @@ pub fn apply(router: Router, around: Around) -> Router {
         .method_not_allowed_fallback(unknown_method)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(around.config.clone(), bound))
+        .layer(from_fn(caller::admit))
         .layer(from_fn_with_state(around.limiter, rate_limit::limit))
-        .layer(from_fn_with_state(around.proxies, caller::know))
+        .layer(from_fn_with_state(around.knowing, caller::know))
         .layer(cors)
         .layer(from_fn_with_state(around.metrics, observe))
         .layer(from_fn(identify))
@@ -197,13 +198,25 @@ mod tests {
         let metrics = Metrics::register(&registry, &config, "0", []).unwrap();
         let pseudonyms = caller::Pseudonyms::new(b"key").unwrap();
         let limiter = RateLimiter::new(&config.rate_limit, pseudonyms, &registry).unwrap();
+        let store: Arc<dyn store::Store> = Arc::new(store());
         let around = Around {
             metrics: Arc::new(metrics),
             config: Arc::new(config),
-            proxies: Arc::default(),
+            knowing: Knowing {
+                proxies: Arc::default(),
+                keys: crate::keys::Keys::new(store, std::time::Duration::from_secs(5)),
+                patience: std::time::Duration::from_secs(5),
+            },
             limiter,
         };
         apply(routes, around)
+    }
+
+    /// Nobody has a key here.
+    fn store() -> store::SqliteStore {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trustcard.db");
+        store::SqliteStore::open(&path, store::StorePolicy::default()).unwrap()
     }
 
     async fn ask(app: Router, path: &str, id: &str) -> (StatusCode, serde_json::Value) {

@@ -6,7 +6,7 @@
 //! - [`config`]: settings; [`state`]: what handlers work with; [`router`]: every path; [`server`]: listening and draining;
 //! - [`layers`]: what every request passes through; [`request_id`], [`metrics`], [`caller`], [`rate_limit`], [`cors`],
 //!   [`security`] and [`error`] belong to it;
-//! - [`body`], [`extract`] and [`accept`]: reading requests; [`access`]: who may do what;
+//! - [`body`], [`extract`] and [`accept`]: reading requests; [`keys`] and [`access`]: who may do what; [`cache`]: results in memory;
 //! - `routes`: one file a group of paths;
 //! - [`record`]: the projection of submissions into rows.
 #![warn(missing_docs)]
@@ -14,12 +14,14 @@
 pub mod accept;
 pub mod access;
 pub mod body;
+pub mod cache;
 pub mod caller;
 pub mod config;
 pub mod cors;
 pub mod error;
 pub mod extract;
 pub mod intake;
+pub mod keys;
 pub mod layers;
 pub mod metrics;
 pub mod pages;

@@ -6,6 +6,8 @@
 //! | `trustcard_http_request_duration_seconds` | `method`, `endpoint` | seconds |
 //! | `trustcard_http_requests_in_progress` | `method`, `endpoint` | requests |
 //! | `trustcard_analyses_submitted_total` | - | submissions that the broker acknowledged |
+//! | `trustcard_feedback_submissions_total` | `vote_type` | votes taken |
+//! | `trustcard_cache_*` | see [`engine::cache_metrics`]; `cache_type` = analysis | |
 //! | `trustcard_rate_limit_*` | see [`crate::rate_limit`] | |
 //! | `trustcard_app_info` | `app_name`, `version`, `environment` | always 1 |
 
@@ -14,6 +16,8 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry,
 };
+
+use store::Opinion;
 
 use crate::config::ApiConfig;
 
@@ -32,6 +36,7 @@ pub struct Metrics {
     requests: IntCounterVec,
     durations: HistogramVec,
     in_progress: IntGaugeVec,
+    votes: IntCounterVec,
     /// Submissions that the broker acknowledged.
     pub submitted: IntCounter,
 }
@@ -71,6 +76,17 @@ impl Metrics {
             "trustcard_analyses_submitted_total",
             "Submissions that the broker acknowledged.",
         )?;
+        let votes = IntCounterVec::new(
+            Opts::new(
+                "trustcard_feedback_submissions_total",
+                "Votes of readers that were taken, by what they think.",
+            ),
+            &["vote_type"],
+        )?;
+        registry.register(Box::new(votes.clone()))?;
+        for opinion in Opinion::ALL {
+            votes.with_label_values(&[opinion.name()]);
+        }
         let info = IntGaugeVec::new(
             Opts::new("trustcard_app_info", "What is running; always 1."),
             &["app_name", "version", "environment"],
@@ -91,8 +107,14 @@ impl Metrics {
             requests,
             durations,
             in_progress,
+            votes,
             submitted,
         })
+    }
+
+    /// Counts a vote that was taken.
+    pub fn voted(&self, opinion: Opinion) {
+        self.votes.with_label_values(&[opinion.name()]).inc();
     }
 
     /// Begins to measure a request; dropping the measure ends it, answered or not.

@@ -25,7 +25,7 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use tokio::time::Instant;
 
 use crate::{
-    caller::{Caller, Pseudonyms},
+    caller::{Caller, Identity, Pseudonyms},
     error::ApiError,
 };
 
@@ -163,8 +163,8 @@ impl RateLimiter {
 
 /// Lets a request pass or answers 429, and says how the caller stands.
 pub async fn limit(State(limiter): State<RateLimiter>, request: Request, next: Next) -> Response {
-    let caller = request.extensions().get::<Caller>().copied();
-    let Some(Caller { address }) = caller.filter(|_| limiter.0.enabled) else {
+    let caller = request.extensions().get::<Caller>();
+    let Some(address) = caller.filter(|_| limiter.0.enabled).and_then(counted) else {
         return next.run(request).await;
     };
     if is_exempt(request.uri().path()) {
@@ -183,7 +183,16 @@ pub async fn limit(State(limiter): State<RateLimiter>, request: Request, next: N
     response
 }
 
-fn is_exempt(path: &str) -> bool {
+/// The address to count: of who sent no key, or none that is any good. Holders of keys are held to their quota of URLs.
+fn counted(caller: &Caller) -> Option<IpAddr> {
+    match caller.identity {
+        Identity::Anonymous | Identity::Refused(_) => Some(caller.address),
+        Identity::Holder(_) | Identity::Unknown(_) => None,
+    }
+}
+
+/// Whether a path is asked by probes, scrapers or readers of the documentation.
+pub(crate) fn is_exempt(path: &str) -> bool {
     EXEMPT.iter().any(|exempt| {
         path.strip_prefix(exempt)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -2,13 +2,15 @@
 
 use axum::{
     Router,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use serde::Serialize;
 
 use crate::{
     layers,
-    routes::{analyze, batch, batches, health, home, reports, results, status},
+    routes::{
+        analyze, batch, batches, cache, deletion, feedback, health, home, reports, results, status,
+    },
     state::AppState,
 };
 
@@ -53,10 +55,41 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("GET", "/api/results", 200, "analyses, newest first"),
     endpoint("GET", "/api/results/{analysis_id}", 200, "one analysis"),
     endpoint(
+        "DELETE",
+        "/api/results/{analysis_id}",
+        200,
+        "delete an analysis (admin key)",
+    ),
+    endpoint(
         "GET",
         "/api/reports/{analysis_id}",
         200,
         "one analysis as a page",
+    ),
+    endpoint(
+        "POST",
+        "/api/reports/{analysis_id}/feedback",
+        201,
+        "say what you think of a result",
+    ),
+    endpoint(
+        "GET",
+        "/api/reports/{analysis_id}/feedback",
+        200,
+        "what readers think of a result",
+    ),
+    endpoint("GET", "/api/cache/stats", 200, "what is kept for reuse"),
+    endpoint(
+        "DELETE",
+        "/api/cache/clear",
+        200,
+        "forget what is kept for reuse (admin key)",
+    ),
+    endpoint(
+        "DELETE",
+        "/api/cache/analysis/{url}",
+        200,
+        "forget what is kept of one post (admin key)",
     ),
     endpoint("GET", "/status", 200, "version, settings and counts"),
     endpoint(
@@ -86,8 +119,18 @@ pub fn router(state: AppState) -> Router {
         .route("/api/analyze/batch", post(batch::analyze_batch))
         .route("/api/batches/{batch_id}", get(batches::batch))
         .route("/api/results", get(results::list))
-        .route("/api/results/{analysis_id}", get(results::result))
+        .route(
+            "/api/results/{analysis_id}",
+            get(results::result).delete(deletion::delete),
+        )
         .route("/api/reports/{analysis_id}", get(reports::report))
+        .route(
+            "/api/reports/{analysis_id}/feedback",
+            get(feedback::read).post(feedback::give),
+        )
+        .route("/api/cache/stats", get(cache::stats))
+        .route("/api/cache/clear", delete(cache::clear))
+        .route("/api/cache/analysis/{url}", delete(cache::forget))
         .route("/health", get(health::health))
         .route("/status", get(status::status))
         .with_state(state)

@@ -3,6 +3,9 @@
 pub mod analyze;
 pub mod batch;
 pub mod batches;
+pub mod cache;
+pub mod deletion;
+pub mod feedback;
 pub mod health;
 pub mod home;
 pub mod reports;

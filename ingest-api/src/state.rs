@@ -3,13 +3,18 @@
 use std::sync::Arc;
 
 use engine::{SharedClock, lifecycle::Readiness, publisher::Publisher};
+use jiff::Timestamp;
 use prometheus::Registry;
 use secrecy::ExposeSecret;
-use store::{Store, StorePolicy};
+use store::{AnalysisRow, Store, StorePolicy};
+use uuid::Uuid;
 
 use crate::{
-    caller::{Proxies, Pseudonyms},
+    cache::Results,
+    caller::{Knowing, Proxies, Pseudonyms},
     config::ApiConfig,
+    error::ApiError,
+    keys::Keys,
     metrics::Metrics,
     pages::Pages,
     rate_limit::RateLimiter,
@@ -62,7 +67,9 @@ pub struct AppState {
     pub(crate) registry: Registry,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) pages: Arc<Pages>,
-    pub(crate) proxies: Arc<Proxies>,
+    pub(crate) knowing: Knowing,
+    pub(crate) pseudonyms: Pseudonyms,
+    pub(crate) results: Results,
     pub(crate) limiter: RateLimiter,
     pub(crate) version: &'static str,
 }
@@ -83,8 +90,14 @@ impl AppState {
         )?;
         let config = &parts.config;
         let pseudonyms = Pseudonyms::new(config.secret_key.expose_secret().as_bytes())?;
-        let limiter = RateLimiter::new(&config.rate_limit, pseudonyms, &parts.registry)?;
+        let limiter = RateLimiter::new(&config.rate_limit, pseudonyms.clone(), &parts.registry)?;
+        let results = Results::new(&config.cache, &parts.registry)?;
         let proxies = Proxies::new(config.trusted_proxies.clone(), config.proxy_headers.clone());
+        let knowing = Knowing {
+            proxies: Arc::new(proxies),
+            keys: Keys::new(parts.store.clone(), config.key_life()),
+            patience: config.request_timeout(),
+        };
         Ok(Self {
             config: Arc::new(parts.config),
             store: parts.store,
@@ -95,9 +108,34 @@ impl AppState {
             registry: parts.registry,
             metrics: Arc::new(metrics),
             pages: Arc::new(Pages::new()?),
-            proxies: Arc::new(proxies),
+            knowing,
+            pseudonyms,
+            results,
             limiter,
             version: parts.version,
         })
+    }
+
+    /// An analysis, read from memory where it was read a moment ago.
+    ///
+    /// # Errors
+    /// 404 when there is none, 500 when the store does not tell.
+    pub(crate) async fn analysis(&self, id: Uuid) -> Result<Arc<AnalysisRow>, ApiError> {
+        let row = self.find_analysis(id, self.clock.now()).await?;
+        row.ok_or_else(|| ApiError::no_analysis(id))
+    }
+
+    /// The same; `None` when there is none.
+    ///
+    /// # Errors
+    /// 500 when the store does not tell.
+    pub(crate) async fn find_analysis(
+        &self,
+        id: Uuid,
+        now: Timestamp,
+    ) -> Result<Option<Arc<AnalysisRow>>, ApiError> {
+        let found = self.results.analysis(&*self.store, &self.policy, id, now);
+        let found = found.await;
+        found.map_err(|error| ApiError::database("read analysis", &error))
     }
 }

@@ -29,6 +29,16 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "votes",
         text: include_str!("../cql/0003_votes.cql"),
     },
+    Migration {
+        number: 4,
+        name: "owned",
+        text: include_str!("../cql/0004_owned.cql"),
+    },
+    Migration {
+        number: 5,
+        name: "marks",
+        text: include_str!("../cql/0005_marks.cql"),
+    },
 ];
 
 impl Migration {

@@ -233,6 +233,21 @@ impl DecodeError {
     }
 }
 
+/// What the records of a topic say: one event, or one of a few.
+pub trait Input: Sized + Send + Sync + 'static {
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// See [`DecodeError`]; no input panics.
+    fn read(headers: &[Header], value: Option<&[u8]>) -> Result<Self, DecodeError>;
+}
+
+impl<E: Event> Input for E {
+    fn read(headers: &[Header], value: Option<&[u8]>) -> Result<Self, DecodeError> {
+        decode(headers, value)
+    }
+}
+
 /// Reads the event a record carries.
 ///
 /// # Errors

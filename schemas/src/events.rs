@@ -1,5 +1,6 @@
 //! The bodies of the topics, one file an event.
 
+pub mod deletion;
 pub mod detections;
 pub mod result;
 pub mod scraped;

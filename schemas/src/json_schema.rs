@@ -7,7 +7,7 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value};
 
 use crate::{
-    AnalysisResult, Detections, Event, PostScraped, Submission,
+    AnalysisResult, Deletion, Detections, Event, PostScraped, Submission,
     envelope::{data_schema, version},
 };
 
@@ -18,6 +18,7 @@ pub fn files() -> Vec<(String, String)> {
         file::<Submission>(),
         file::<PostScraped>(),
         file::<Detections>(),
+        file::<Deletion>(),
         file::<AnalysisResult>(),
     ]
 }

@@ -28,7 +28,8 @@ pub mod rerun;
 pub mod retry;
 pub mod topics;
 
-pub use envelope::{DecodeError, Event, Header, Record, decode, encode};
+pub use envelope::{DecodeError, Event, Header, Input, Record, decode, encode};
+pub use events::deletion::{Deletion, ToScore};
 pub use events::detections::{Detections, PictureDetections, PictureFinding, Verdict};
 pub use events::result::AnalysisResult;
 pub use events::scraped::PostScraped;

@@ -1,14 +1,17 @@
-//! The stage: detections in, the terminal result out, on `results` and, when it is the post's newest, on `results.latest`.
+//! The stage: detections in, the terminal result out, on `results` and, when it is the post's newest, on `results.latest`. A deletion
+//! comes the same way, behind the detections that were there before it; it becomes a tombstone where the result went.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use engine::{Gate, GateState, GateWatch, Message, Outcome, SharedClock, Stage, StageError};
 use futures::future::join_all;
+use jiff::Timestamp;
 use schemas::dead_letter::DeadLetter;
 use schemas::events::result::Failure;
-use schemas::{AnalysisResult, Detections, Reason, Record, topics};
+use schemas::{AnalysisResult, Deletion, Detections, Reason, Record, ToScore, topics};
 use store::{Finished, Store, StoreError};
+use uuid::Uuid;
 
 use crate::{Metrics, Scorer};
 
@@ -45,10 +48,17 @@ impl ScoreStage {
         }
     }
 
-    async fn score(&self, message: &Message<Detections>) -> Result<Outcome, StoreError> {
+    async fn outcome(&self, message: &Message<ToScore>) -> Result<Outcome, StoreError> {
+        match &message.event {
+            ToScore::Detected(detections) => self.score(detections, message.meta.timestamp).await,
+            ToScore::Deleted(deletion) => self.delete(deletion).await,
+        }
+    }
+
+    async fn score(&self, detections: &Detections, at: Timestamp) -> Result<Outcome, StoreError> {
         // A text takes milliseconds; between two of them others may run.
         tokio::task::yield_now().await;
-        let result = self.scorer.assess(&message.event, message.meta.timestamp);
+        let result = self.scorer.assess(detections, at);
         let mut records = match self.records(&result) {
             Ok(records) => records,
             Err(reason) => return Ok(Outcome::Reject(reason)),
@@ -61,6 +71,30 @@ impl ScoreStage {
             }
             Finished::Deleted => Ok(Outcome::Skip(Reason::Deleted)),
         }
+    }
+
+    /// Tells the readers of results. Whoever deleted has marked the analysis; where that failed, it is done here, and nowhere
+    /// else: a mark made again would take along what readers have said of a later result.
+    async fn delete(&self, deletion: &Deletion) -> Result<Outcome, StoreError> {
+        let (id, at) = (deletion.analysis_id, deletion.deleted_at);
+        let now = self.clock.now();
+        if let Some(row) = self.store.analysis(id, now).await? {
+            let at_ms = at.as_millisecond();
+            if row.created_at.as_millisecond() <= at_ms {
+                self.store.delete(id, at).await?;
+            } else if row
+                .result
+                .is_some_and(|result| result.run.started_ms > at_ms)
+            {
+                // Told again after the result of a later submission: that one stands.
+                return Ok(Outcome::Skip(Reason::Superseded));
+            }
+        }
+        let latest = self.store.latest(&deletion.post.post_id, now).await?;
+        Ok(match deletion.tombstones(latest == Some(id)) {
+            Ok(tombstones) => Outcome::Forward(tombstones),
+            Err(_) => Outcome::Reject(Reason::SchemaMismatch),
+        })
     }
 
     /// All records a result may go out as. What the runner would refuse is refused here, before the store is told of the
@@ -90,9 +124,16 @@ fn gate_after(scored: &[Result<Outcome, StoreError>]) -> GateState {
     }
 }
 
+fn analysis_of(event: &ToScore) -> Uuid {
+    match event {
+        ToScore::Detected(detections) => detections.analysis_id,
+        ToScore::Deleted(deletion) => deletion.analysis_id,
+    }
+}
+
 #[async_trait]
 impl Stage for ScoreStage {
-    type In = Detections;
+    type In = ToScore;
 
     fn name(&self) -> &'static str {
         NAME
@@ -102,12 +143,12 @@ impl Stage for ScoreStage {
         topics::DETECTIONS
     }
 
-    async fn process(&self, batch: Vec<Message<Detections>>) -> Result<Vec<Outcome>, StageError> {
-        let scored = join_all(batch.iter().map(|message| self.score(message))).await;
+    async fn process(&self, batch: Vec<Message<ToScore>>) -> Result<Vec<Outcome>, StageError> {
+        let scored = join_all(batch.iter().map(|message| self.outcome(message))).await;
         self.gate.set(gate_after(&scored));
         let outcomes = scored.into_iter().zip(batch).map(|(scored, message)| {
             scored.unwrap_or_else(|error| {
-                tracing::warn!(analysis_id = %message.event.analysis_id, %error, "store");
+                tracing::warn!(analysis_id = %analysis_of(&message.event), %error, "store");
                 Outcome::retry(Reason::StoreUnavailable)
             })
         });
@@ -116,10 +157,13 @@ impl Stage for ScoreStage {
 
     async fn on_dead_letter(
         &self,
-        message: &Message<Detections>,
+        message: &Message<ToScore>,
         letter: &DeadLetter,
     ) -> Result<Vec<Record>, StageError> {
-        let detections = &message.event;
+        // A deletion ends no run. Its letter is what is left to be sent back.
+        let ToScore::Detected(detections) = &message.event else {
+            return Ok(Vec::new());
+        };
         let failure = Failure {
             code: letter.code,
             message: letter.code.sentence().to_owned(),

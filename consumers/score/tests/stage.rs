@@ -9,7 +9,10 @@ use prometheus::Registry;
 use schemas::dead_letter::DeadLetter;
 use schemas::events::result;
 use schemas::events::scraped::{Author, Post, PostKind};
-use schemas::{AnalysisResult, Detections, PostRef, Reason, Record, Run, decode, identity, topics};
+use schemas::{
+    AnalysisResult, Deletion, Detections, PostRef, Reason, Record, Run, ToScore, decode, identity,
+    topics,
+};
 use store::{Analyses, SqliteStore, Status, StorePolicy};
 use trustcard_score::{Metrics, ScoreStage, Scorer, ScoringConfig};
 
@@ -105,10 +108,36 @@ fn message(post_id: &str, age_ms: i64) -> Message<Detections> {
     Message { event, meta }
 }
 
-async fn run(bench: &Bench, message: &Message<Detections>) -> Outcome {
-    let mut outcomes = bench.stage.process(vec![message.clone()]).await.unwrap();
+/// The message as the stage reads it.
+fn read_as(message: &Message<Detections>) -> Message<ToScore> {
+    Message {
+        event: ToScore::Detected(Box::new(message.event.clone())),
+        meta: message.meta.clone(),
+    }
+}
+
+async fn process(bench: &Bench, message: Message<ToScore>) -> Outcome {
+    let mut outcomes = bench.stage.process(vec![message]).await.unwrap();
     assert_eq!(outcomes.len(), 1);
     outcomes.remove(0)
+}
+
+async fn run(bench: &Bench, message: &Message<Detections>) -> Outcome {
+    process(bench, read_as(message)).await
+}
+
+/// Tells the stage that the analysis of `message` was deleted `age_ms` ago.
+async fn delete(bench: &Bench, message: &Message<Detections>, age_ms: i64) -> Outcome {
+    let deletion = Deletion {
+        analysis_id: message.event.analysis_id,
+        post: message.event.post.clone(),
+        deleted_at: at(NOW_MS - age_ms),
+    };
+    let message = Message {
+        event: ToScore::Deleted(deletion),
+        meta: message.meta.clone(),
+    };
+    process(bench, message).await
 }
 
 fn letter(message: &Message<Detections>, code: Reason) -> DeadLetter {
@@ -218,12 +247,80 @@ async fn nothing_is_said_of_a_deleted_analysis() {
     ));
 }
 
+/// Topic and key of records, all of them tombstones.
+fn tombstones(outcome: Outcome) -> Vec<(String, String)> {
+    let told = forwarded(outcome).into_iter().map(|record| {
+        assert_eq!(record.value, None);
+        let key = String::from_utf8(record.key.unwrap().to_vec()).unwrap();
+        (record.topic, key)
+    });
+    told.collect()
+}
+
+fn told(topic: &str, key: impl ToString) -> (String, String) {
+    (topic.to_owned(), key.to_string())
+}
+
+#[tokio::test]
+async fn a_deletion_is_marked_and_becomes_tombstones_where_the_result_went() {
+    let bench = bench();
+    let message = message("abc", 10_000);
+    let id = message.event.analysis_id;
+    forwarded(run(&bench, &message).await);
+    let expected = [
+        told(topics::RESULTS, id),
+        told(topics::RESULTS_LATEST, "abc"),
+    ];
+    assert_eq!(tombstones(delete(&bench, &message, 1_000).await), expected);
+    assert_eq!(bench.store.analysis(id, at(NOW_MS)).await.unwrap(), None);
+    assert_eq!(run(&bench, &message).await, Outcome::Skip(Reason::Deleted));
+    let again = tombstones(delete(&bench, &message, 1_000).await);
+    assert_eq!(again, expected, "a redo writes the same");
+}
+
+#[tokio::test]
+async fn the_newest_result_of_a_post_outlives_the_deletion_of_an_older_analysis() {
+    let bench = bench();
+    let (older, newer) = (message("abc", 20_000), message("abc", 10_000));
+    forwarded(run(&bench, &older).await);
+    forwarded(run(&bench, &newer).await);
+    let only = [told(topics::RESULTS, older.event.analysis_id)];
+    assert_eq!(tombstones(delete(&bench, &older, 1_000).await), only);
+}
+
+#[tokio::test]
+async fn a_deletion_told_again_leaves_the_result_of_a_later_submission_alone() {
+    let bench = bench();
+    let first = message("abc", 10_000);
+    forwarded(run(&bench, &first).await);
+    assert_eq!(tombstones(delete(&bench, &first, 5_000).await).len(), 2);
+    let mut again = message("abc", 2_000);
+    again.event.analysis_id = first.event.analysis_id;
+    let kept = forwarded(run(&bench, &again).await);
+    assert_eq!(kept.len(), 2);
+    let outcome = delete(&bench, &first, 5_000).await;
+    assert_eq!(outcome, Outcome::Skip(Reason::Superseded));
+    let id = first.event.analysis_id;
+    assert!(
+        bench
+            .store
+            .analysis(id, at(NOW_MS))
+            .await
+            .unwrap()
+            .is_some()
+    );
+}
+
 #[tokio::test]
 async fn a_dead_letter_ends_the_run_as_failed() {
     let bench = bench();
     let message = message("abc", 10_000);
     let letter = letter(&message, Reason::OutputTooLarge);
-    let records = bench.stage.on_dead_letter(&message, &letter).await.unwrap();
+    let records = bench
+        .stage
+        .on_dead_letter(&read_as(&message), &letter)
+        .await
+        .unwrap();
     assert_eq!(
         topics_of(&records),
         [topics::RESULTS, topics::RESULTS_LATEST]
@@ -308,7 +405,11 @@ async fn a_row_that_cannot_be_read_fails_without_touching_the_gate_and_its_dead_
     assert_eq!(outcome, Outcome::retry(Reason::StoreUnavailable));
     assert_eq!(bench.stage.gate().state(), GateState::Open);
     let letter = letter(&message, Reason::StoreUnavailable);
-    let records = bench.stage.on_dead_letter(&message, &letter).await.unwrap();
+    let records = bench
+        .stage
+        .on_dead_letter(&read_as(&message), &letter)
+        .await
+        .unwrap();
     assert_eq!(topics_of(&records), [topics::RESULTS]);
     assert_eq!(read(&records[0]).error.unwrap().code, letter.code);
 }

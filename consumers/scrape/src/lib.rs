@@ -5,12 +5,14 @@
 //! - [`upstream`]: the port and its adapters: anonymous web, embed page, operator's session;
 //! - [`media`]: pictures and videos, capped in size, time and pixels before anything decodes them;
 //! - [`budget`]: how many requests a minute; [`circuit`]: when to make none at all;
+//! - [`kept`]: how many posts are kept for reuse;
 //! - [`stage`]: claims a submission's run and puts the above together;
 //! - [`metrics`]: every metric of this crate.
 
 pub mod budget;
 pub mod circuit;
 pub mod config;
+pub mod kept;
 pub mod media;
 pub mod metrics;
 pub mod net;

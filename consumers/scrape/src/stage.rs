@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{GateWatch, Message, Outcome, SharedClock, Stage, StageError};
+use engine::{
+    GateWatch, Message, Outcome, SharedClock, Stage, StageError, cache_metrics::CacheMetrics,
+};
 use futures::future::join_all;
 use prometheus::Registry;
 use schemas::{
@@ -23,6 +25,7 @@ use url::Url;
 use crate::{
     circuit::Breaker,
     config::{InvalidConfig, ScrapeConfig},
+    kept::Kept,
     media::Downloader,
     metrics::Metrics,
     net::{ClientError, HttpClient, SystemLookup},
@@ -47,6 +50,7 @@ pub struct ScrapeStage {
     upstream: Arc<dyn Upstream>,
     downloader: Downloader,
     breaker: Breaker,
+    kept: Kept,
 }
 
 /// Why the stage can't be started.
@@ -77,7 +81,10 @@ impl ScrapeStage {
     ) -> Result<Self, SetupError> {
         let metrics = Metrics::register(registry)?;
         let http = HttpClient::new(&config.network, Arc::new(SystemLookup))?;
+        let reuse = CacheMetrics::register(registry, "instagram")?;
+        let kept = Kept::new(reuse, clock.clone(), store.policy().post_reuse_s);
         Ok(Self {
+            kept,
             store,
             blobs,
             clock,
@@ -91,6 +98,12 @@ impl ScrapeStage {
     #[must_use]
     pub fn circuit(&self) -> Breaker {
         self.breaker.clone()
+    }
+
+    /// What is kept for reuse, for signs of life.
+    #[must_use]
+    pub fn reuse(&self) -> Kept {
+        self.kept.clone()
     }
 }
 
@@ -226,6 +239,9 @@ impl ScrapeStage {
     async fn kept(&self, submission: &Submission) -> Result<Option<KeptPost>, StoreError> {
         let post_id = &submission.post.post_id;
         let kept = self.store.post(post_id, self.clock.now()).await?;
+        if !submission.force {
+            self.kept.asked(kept.is_some());
+        }
         Ok(kept.filter(|kept| !submission.force || !is_older(kept, submission)))
     }
 
@@ -245,6 +261,8 @@ impl ScrapeStage {
             // A file that failed for a reason that may pass is worth another try the next time.
             if !failed_for(&kept.content, &PASSING) {
                 self.store.keep_post(&post.post_id, &kept).await?;
+                let bytes = serde_json::to_vec(&kept.content).map_or(0, |text| text.len());
+                self.kept.keep(bytes as u64);
             }
             return Ok(kept);
         }

@@ -38,6 +38,12 @@ impl Pseudonyms {
         }
     }
 
+    /// The name, for `what`, of the holder of a key: the same with each of its keys.
+    #[must_use]
+    pub fn of_holder(&self, what: &str, holder: &str) -> Pseudonym {
+        self.of(what, "k", holder.as_bytes())
+    }
+
     fn of(&self, what: &str, kind: &str, who: &[u8]) -> Pseudonym {
         let mut mac = self.0.clone();
         for part in [what.as_bytes(), b"\0", kind.as_bytes(), b"\0", who] {
@@ -74,6 +80,17 @@ mod tests {
         ] {
             assert_ne!(one, other);
         }
+    }
+
+    #[test]
+    fn a_holder_is_no_address() {
+        let names = Pseudonyms::new(b"key").unwrap();
+        let holder = names.of_holder("vote", "acme");
+        assert_eq!(holder, names.of_holder("vote", "acme"));
+        assert_ne!(holder, names.of_holder("vote", "acme2"));
+        // The bytes of `203.0.113.9`, were they a name.
+        let like = names.of_holder("vote", "aaaa");
+        assert_ne!(like, names.of_address("vote", [b'a'; 4].into()));
     }
 
     #[test]

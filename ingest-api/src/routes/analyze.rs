@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     body::{Members, read_json},
+    caller::Caller,
     error::{ApiError, FieldError},
     intake,
     request_id::RequestId,
@@ -39,6 +40,7 @@ pub struct Accepted {
 pub async fn analyze(
     State(state): State<AppState>,
     id: RequestId,
+    caller: Caller,
     request: Request,
 ) -> Result<(StatusCode, Json<Accepted>), ApiError> {
     let (limit, deadline) = (state.config.max_body_bytes, state.config.body_timeout());
@@ -50,14 +52,11 @@ pub async fn analyze(
     let request_id = format!("{}/{}", id.as_str(), Uuid::new_v4().simple());
     let salt = force.then(|| request_id.clone());
     let origin = Origin::Single { request_id };
-    let submission = intake::submission(&state, post, origin, salt.as_deref(), now);
-    let row = state
-        .store
-        .analysis(submission.analysis_id, now)
-        .await
-        .map_err(|error| ApiError::database("read analysis", &error))?;
+    let submission = intake::submission(&state, post, origin, caller.owner(), salt.as_deref(), now);
+    let analysis_id = submission.analysis_id;
+    let row = state.find_analysis(analysis_id, now).await?;
     let mut accepted = Accepted {
-        analysis_id: submission.analysis_id,
+        analysis_id,
         post_id: submission.post.post_id.clone(),
         status: Status::Pending,
         message: "Accepted. Ask for the result under its analysis_id.",
@@ -72,8 +71,13 @@ pub async fn analyze(
         (accepted.status, accepted.message) = views::answered_by(result);
         accepted.estimated_time = 0;
         accepted.cached = true;
+        if submission.owner.is_some() {
+            let owned = state.store.own(&submission, now).await;
+            owned.map_err(|error| ApiError::database("accept submissions", &error))?;
+        }
     } else {
         intake::accept(&state, vec![submission], None, now).await?;
+        state.results.forget(analysis_id).await;
     }
     Ok((StatusCode::ACCEPTED, Json(accepted)))
 }

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::{
     access,
     body::{Items, Members, echo, read_json, string},
+    caller::Caller,
     error::{ApiError, Code},
     intake,
     state::AppState,
@@ -62,9 +63,10 @@ struct Item {
 /// Accepts what can be accepted and says what became of the rest.
 pub async fn analyze_batch(
     State(state): State<AppState>,
+    caller: Caller,
     request: Request,
 ) -> Result<(StatusCode, Json<AcceptedBatch>), ApiError> {
-    access::anonymous_only_in_development(&state.config, "A batch")?;
+    access::key_or_development(&state.config, &caller, "A batch")?;
     let (limit, deadline) = (state.config.max_batch_bytes, state.config.body_timeout());
     let body = read_json(request, limit, deadline).await?;
     let urls = urls(&body, state.config.max_batch_urls)?;
@@ -75,7 +77,7 @@ pub async fn analyze_batch(
     let now = state.clock.now();
     let batch = NewBatch {
         batch_id: Uuid::new_v4(),
-        owner: None,
+        owner: caller.owner(),
         duplicates: sorted.duplicates,
         rejected: u32::try_from(sorted.rejected.len()).unwrap_or(u32::MAX),
     };
@@ -85,7 +87,8 @@ pub async fn analyze_batch(
         .into_iter()
         .map(|(index, post)| {
             let origin = Origin::Batch { batch_id, index };
-            intake::submission(&state, post, origin, None, now)
+            let owner = batch.owner.clone();
+            intake::submission(&state, post, origin, owner, None, now)
         })
         .collect();
     let items: Vec<(Item, String)> = submissions.iter().map(Item::of).collect();

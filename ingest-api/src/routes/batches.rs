@@ -2,11 +2,14 @@
 
 use axum::{Json, extract::State};
 
-use crate::{error::ApiError, extract::BatchId, state::AppState, views::BatchView};
+use crate::{
+    access, caller::Caller, error::ApiError, extract::BatchId, state::AppState, views::BatchView,
+};
 
 /// Progress of a batch. One that belongs to somebody else is as unknown as one that does not exist.
 pub async fn batch(
     State(state): State<AppState>,
+    caller: Caller,
     BatchId(id): BatchId,
 ) -> Result<Json<BatchView>, ApiError> {
     let progress = state
@@ -14,7 +17,7 @@ pub async fn batch(
         .batch(id, state.clock.now())
         .await
         .map_err(|error| ApiError::database("read batch", &error))?
-        .filter(|progress| progress.batch.owner.is_none())
+        .filter(|progress| access::may_see(&caller, progress.batch.owner.as_deref()))
         .ok_or_else(|| ApiError::not_found("batch", &id.to_string(), "There is no such batch."))?;
     Ok(Json(BatchView::of(&progress)))
 }

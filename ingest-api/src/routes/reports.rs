@@ -9,12 +9,7 @@ pub async fn report(
     State(state): State<AppState>,
     AnalysisId(id): AnalysisId,
 ) -> Result<Html<String>, ApiError> {
-    let row = state
-        .store
-        .analysis(id, state.clock.now())
-        .await
-        .map_err(|error| ApiError::database("read analysis", &error))?
-        .ok_or_else(|| ApiError::no_analysis(id))?;
+    let row = state.analysis(id).await?;
     state
         .pages
         .report(&row, &state.policy, &state.config.app_name)

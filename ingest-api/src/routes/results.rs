@@ -7,8 +7,11 @@ use axum::{
 };
 use serde_json::json;
 
+use store::ListQuery;
+
 use crate::{
     access,
+    caller::Caller,
     error::ApiError,
     extract::{AnalysisId, Listing, encode_cursor},
     state::AppState,
@@ -20,21 +23,20 @@ pub async fn result(
     State(state): State<AppState>,
     AnalysisId(id): AnalysisId,
 ) -> Result<Response, ApiError> {
-    let row = state
-        .store
-        .analysis(id, state.clock.now())
-        .await
-        .map_err(|error| ApiError::database("read analysis", &error))?
-        .ok_or_else(|| ApiError::no_analysis(id))?;
+    let row = state.analysis(id).await?;
     Ok(Json(ResultView::of(&row, &state.policy)).into_response())
 }
 
-/// A page of analyses, newest first.
+/// A page of analyses, newest first: of everybody's by their creation, of the caller's own by its newest submission of each.
 pub async fn list(
     State(state): State<AppState>,
+    caller: Caller,
     Listing(query): Listing,
 ) -> Result<Response, ApiError> {
-    access::anonymous_only_in_development(&state.config, "Listing analyses")?;
+    let query = ListQuery {
+        owner: access::listed(&state.config, &caller)?,
+        ..query
+    };
     let page = state
         .store
         .list(&query, state.clock.now())

@@ -6,7 +6,10 @@ use axum::{Json, extract::State};
 use serde_json::{Value, json};
 use store::Heartbeat;
 
-use super::health::{PATIENCE, heartbeats};
+use super::{
+    cache,
+    health::{PATIENCE, heartbeats},
+};
 use crate::state::AppState;
 
 /// Answers within a second or two even when the store hangs; what is not known then is null.
@@ -15,7 +18,8 @@ pub async fn status(State(state): State<AppState>) -> Json<Value> {
         let asked = state.store.totals(state.clock.now());
         tokio::time::timeout(PATIENCE, asked).await.ok()?.ok()
     };
-    let (totals, beats) = tokio::join!(counting, heartbeats(&state));
+    let (totals, beats, cache) =
+        tokio::join!(counting, heartbeats(&state), cache::told_in_time(&state));
     let database = totals.map(|totals| {
         json!({
             "total_analyses": totals.sum(),
@@ -42,7 +46,7 @@ pub async fn status(State(state): State<AppState>) -> Json<Value> {
             "debug_mode": state.config.debug_mode(),
         },
         "database": database,
-        "cache": null,
+        "cache": cache,
         "stages": beats.as_deref().map(roles),
         "runtime": detail("runtime"),
         "models": detail("models"),

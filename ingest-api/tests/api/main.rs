@@ -2,8 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod batch;
+mod cache;
+mod deletion;
 mod errors;
 mod faults;
+mod feedback;
+mod hostile;
+mod keys;
 mod limits;
 mod ops;
 mod pages;

@@ -23,14 +23,15 @@ use rdkafka::{
     message::Headers,
 };
 use schemas::{AnalysisResult, Header, PostRef, Run, Submission, topics};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use store::{Analyses, SqliteStore, StorePolicy};
+use store::{Analyses, KeyRole, Keys, SqliteStore, StorePolicy};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
-use trustcard_ingest_api::{ApiConfig, AppState, Parts, serve};
+use trustcard_ingest_api::{ApiConfig, AppState, Parts, keys::NewKey, serve};
 use uuid::Uuid;
 
 /// When tests begin.
@@ -55,6 +56,9 @@ impl Clock for TestClock {
         Timestamp::from_millisecond(self.0.load(Ordering::SeqCst)).unwrap()
     }
 }
+
+/// Headers, key and value of a record.
+pub type Read = (Vec<Header>, Vec<u8>, Vec<u8>);
 
 /// A running API.
 pub struct Api {
@@ -91,6 +95,11 @@ impl Api {
                 name: topics::SUBMISSIONS.to_owned(),
                 partitions,
                 required_groups: vec![topics::group("record")],
+            },
+            EmbeddedTopic {
+                name: topics::DETECTIONS.to_owned(),
+                partitions: 1,
+                required_groups: vec![topics::group("score")],
             },
             EmbeddedTopic {
                 name: topics::dead_letters("record"),
@@ -153,6 +162,36 @@ impl Api {
         self.post("/api/analyze", &json!({ "url": url })).await
     }
 
+    /// A new key of a holder. Keys are read once in their life: make all of a test before the first is sent.
+    pub async fn key(&self, holder: &str, role: KeyRole) -> String {
+        let key = NewKey::draw().unwrap();
+        let row = key.row(holder, role, self.now());
+        self.store.add_key(&row).await.unwrap();
+        key.text.expose_secret().to_owned()
+    }
+
+    pub async fn get_as(&self, key: &str, path: &str) -> Answer {
+        self.send_as(key, "GET", path, b"").await
+    }
+
+    pub async fn post_as(&self, key: &str, path: &str, body: &Value) -> Answer {
+        self.send_as(key, "POST", path, body.to_string().as_bytes())
+            .await
+    }
+
+    pub async fn send_as(&self, key: &str, method: &str, path: &str, body: &[u8]) -> Answer {
+        let bearer = format!("Bearer {key}");
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+        ];
+        self.send(method, path, &headers, body).await
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// One request on a connection of its own. What the server does not read is no error: it may answer early.
     pub async fn send(
         &self,
@@ -206,7 +245,24 @@ impl Api {
 
     /// The submissions in the topic, decoded as a stage would, with the headers they came with.
     pub async fn submissions(&self) -> Vec<(Submission, Vec<Header>)> {
-        let count = usize::try_from(self.published().await).unwrap();
+        let records = self.records(topics::SUBMISSIONS).await.into_iter();
+        let read = records.map(|(headers, key, value)| {
+            let submission: Submission = schemas::decode(&headers, Some(&value)).unwrap();
+            assert_eq!(key, submission.post.post_id.as_bytes());
+            (submission, headers)
+        });
+        read.collect()
+    }
+
+    /// The only record of a topic: headers, key and value.
+    pub async fn record(&self, topic: &'static str) -> Read {
+        let mut records = self.records(topic).await;
+        assert_eq!(records.len(), 1, "{topic}");
+        records.remove(0)
+    }
+
+    async fn records(&self, topic: &'static str) -> Vec<Read> {
+        let count = usize::try_from(self.records_of(topic.to_owned()).await).unwrap();
         let bootstrap = self.bootstrap.clone();
         tokio::task::spawn_blocking(move || {
             let consumer: BaseConsumer = ClientConfig::new()
@@ -215,27 +271,18 @@ impl Api {
                 .create()
                 .unwrap();
             let mut from = TopicPartitionList::new();
-            from.add_partition_offset(topics::SUBMISSIONS, 0, Offset::Beginning)
+            from.add_partition_offset(topic, 0, Offset::Beginning)
                 .unwrap();
             consumer.assign(&from).unwrap();
             (0..count)
                 .map(|_| {
                     let message = consumer.poll(PATIENCE).unwrap().unwrap().detach();
-                    let headers: Vec<Header> = message
-                        .headers()
-                        .unwrap()
-                        .iter()
-                        .map(|header| {
-                            Header::new(
-                                header.key.to_owned(),
-                                header.value.unwrap_or_default().to_vec(),
-                            )
-                        })
-                        .collect();
-                    let submission: Submission =
-                        schemas::decode(&headers, message.payload()).unwrap();
-                    assert_eq!(message.key(), Some(submission.post.post_id.as_bytes()));
-                    (submission, headers)
+                    let headers = message.headers().unwrap().iter().map(|header| {
+                        let value = header.value.unwrap_or_default().to_vec();
+                        Header::new(header.key.to_owned(), value)
+                    });
+                    let (key, value) = (message.key().unwrap(), message.payload().unwrap());
+                    (headers.collect(), key.to_vec(), value.to_vec())
                 })
                 .collect()
         })

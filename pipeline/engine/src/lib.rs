@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod archive;
 mod at_least_once;
+pub mod cache_metrics;
 pub mod clock;
 pub mod config;
 mod consumer;

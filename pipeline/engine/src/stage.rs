@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use schemas::{Event, Reason, Record, dead_letter::DeadLetter};
+use schemas::{Input, Reason, Record, dead_letter::DeadLetter};
 
 use crate::gate::GateWatch;
 
@@ -90,7 +90,7 @@ impl StageError {
 #[async_trait]
 pub trait Stage: Send + Sync + 'static {
     /// What it reads.
-    type In: Event;
+    type In: Input;
 
     /// Its name: in metrics, in the consumer group, in dead letters.
     fn name(&self) -> &'static str;

@@ -75,9 +75,13 @@ macro_rules! contract_tests {
             listing::pages_hold_everything_once_newest_first,
             listing::a_status_filter_agrees_with_the_rows,
             listing::totals_count_each_status,
+            listing::an_owner_sees_what_was_submitted_with_its_keys_by_the_newest_submission,
+            listing::what_was_deleted_is_its_owners_only_after_another_submission,
             expiry::analyses_and_batches_expire_and_a_replay_begins_anew,
             reuse::a_post_is_reused_within_its_window,
             reuse::an_earlier_scrape_never_replaces_a_later_one,
+            reuse::a_forgotten_post_is_not_reused_and_one_scraped_later_is,
+            reuse::all_posts_are_forgotten_at_once,
             reuse::a_finding_belongs_to_bytes_and_detector_and_expires,
             feedback::a_voter_has_one_vote_and_a_second_changes_nothing,
             feedback::of_many_votes_of_one_voter_at_once_one_is_taken,
@@ -134,6 +138,7 @@ pub(crate) fn single(post_id: &str, seconds: i64, request: &str) -> Submission {
         origin: Origin::Single {
             request_id: request.to_owned(),
         },
+        owner: None,
     }
 }
 

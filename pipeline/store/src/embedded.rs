@@ -15,6 +15,7 @@ mod feedback;
 mod intake;
 mod items;
 mod keys;
+mod listing;
 mod operations;
 mod outbox;
 mod reader;

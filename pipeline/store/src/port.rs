@@ -8,18 +8,18 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use schemas::{
-    AnalysisResult, Halt, PictureFinding, PostRef, Reason, Run, Submission, events::scraped::Post,
-};
+use schemas::{AnalysisResult, Halt, PostRef, Reason, Run, Submission};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 mod feedback;
 mod keys;
+mod reuse;
 mod state;
 
 pub use feedback::{Feedback, Opinion, Vote, VoteComment, VoteSummary, Votes};
 pub use keys::{KeyRole, KeyRow, Keys};
+pub use reuse::{KeptPost, Reuse};
 pub use state::{AnalysisRow, AnalysisState, Status, Work, begins_new_run};
 pub(crate) use state::{Ended, state_of};
 
@@ -123,8 +123,12 @@ pub trait Analyses: Send + Sync {
     /// The settings this store obeys, for [`AnalysisRow::state`].
     fn policy(&self) -> &StorePolicy;
 
-    /// Writes and repairs the rows of submissions: the analysis' pending row and listing entry, a batch's item rows.
+    /// Writes and repairs the rows of submissions: the analysis' pending row and listing entry, its entry among what the
+    /// owner submitted, a batch's item rows.
     async fn project(&self, submissions: &[Submission], now: Timestamp) -> Result<()>;
+
+    /// Writes the entry of a submission among what its owner submitted, and nothing else: for one that an earlier result answers.
+    async fn own(&self, submission: &Submission, now: Timestamp) -> Result<()>;
 
     /// Claims the submission's run under its `ce_id`. An item of a batch is registered as waiting on the analysis before
     /// anything is read, so that either this call or the one that finishes the analysis sees the other.
@@ -194,18 +198,20 @@ pub enum Finished {
 /// What to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListQuery {
+    /// Only what this holder of keys submitted, by the holder's newest submission of it; `None` is everything, by its creation.
+    pub owner: Option<String>,
     /// Only this status.
     pub status: Option<Status>,
     /// At most this many.
     pub limit: u32,
-    /// Continue after this entry.
+    /// Continue after this entry, of a page with the same owner.
     pub after: Option<ListCursor>,
 }
 
 /// A place in a listing: the entry it names has been seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListCursor {
-    /// When the analysis was first submitted, in milliseconds since the Unix epoch.
+    /// When the analysis was first submitted, or last by the owner, in milliseconds since the Unix epoch.
     pub created_ms: i64,
     /// The analysis.
     pub analysis_id: Uuid,
@@ -261,43 +267,6 @@ pub struct BatchProgress {
     pub created_at: Timestamp,
     /// When its last item ended; `None` before.
     pub completed_at: Option<Timestamp>,
-}
-
-/// Asked by the stages so that work is done once.
-#[async_trait]
-pub trait Reuse: Send + Sync {
-    /// The post as scraped, if that was recent enough.
-    async fn post(&self, post_id: &str, now: Timestamp) -> Result<Option<KeptPost>>;
-
-    /// Keeps a scraped post; an earlier scrape never replaces a later one.
-    async fn keep_post(&self, post_id: &str, post: &KeptPost) -> Result<()>;
-
-    /// The answer of `detector` on these bytes, if one is kept. `detector` names component, model and version, such as
-    /// `ai_generated:clip-linear@1`.
-    async fn finding(
-        &self,
-        sha256: &str,
-        detector: &str,
-        now: Timestamp,
-    ) -> Result<Option<PictureFinding>>;
-
-    /// Keeps an answer.
-    async fn keep_finding(
-        &self,
-        sha256: &str,
-        detector: &str,
-        finding: &PictureFinding,
-        now: Timestamp,
-    ) -> Result<()>;
-}
-
-/// A scraped post that may be reused.
-#[derive(Debug, Clone, PartialEq)]
-pub struct KeptPost {
-    /// When it was read from the upstream.
-    pub scraped_at: Timestamp,
-    /// What it holds.
-    pub content: Post,
 }
 
 /// Asked by every role and by operators.

@@ -30,6 +30,7 @@ mod keys;
 mod listing;
 mod migrate;
 mod operations;
+mod pages;
 mod reuse;
 mod rows;
 mod statements;
@@ -57,8 +58,8 @@ pub struct ScyllaStore {
     statements: Statements,
     policy: StorePolicy,
     turns: Vec<tokio::sync::Mutex<()>>,
-    /// Hours that were noted as having entries, and when.
-    hours: Mutex<BTreeMap<i64, i64>>,
+    /// Hours that were noted as having entries, of an owner or of all, and when.
+    hours: Mutex<BTreeMap<(Option<String>, i64), i64>>,
 }
 
 impl ScyllaStore {
@@ -92,7 +93,7 @@ impl ScyllaStore {
         self.turns[place].lock().await
     }
 
-    fn noted_hours(&self) -> MutexGuard<'_, BTreeMap<i64, i64>> {
+    fn noted_hours(&self) -> MutexGuard<'_, BTreeMap<(Option<String>, i64), i64>> {
         self.hours.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

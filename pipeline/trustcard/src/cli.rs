@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use secrecy::SecretString;
 
 /// How far to trust a post: an event-driven pipeline from URLs to scores.
 #[derive(Debug, Parser)]
@@ -49,6 +50,9 @@ pub enum Command {
     Dlq(crate::dlq::args::DlqCommand),
     /// Score again what was detected between two times
     Replay(crate::replay::args::ReplayArgs),
+    /// Make, show, rotate and revoke the keys of partners and admins
+    #[command(subcommand)]
+    Keys(crate::keys::KeysCommand),
     /// Fetch and check the models
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -102,6 +106,7 @@ impl Command {
             Self::Migrate(_) => "migrate",
             Self::Dlq(_) => "dlq",
             Self::Replay(_) => "replay",
+            Self::Keys(_) => "keys",
             Self::Models(_) => "models",
             Self::CheckConfig => "check-config",
         }
@@ -164,6 +169,9 @@ pub struct ApiArgs {
     /// Address of the API
     #[arg(long, env = "TRUSTCARD_URL", default_value = "http://127.0.0.1:8000")]
     pub api: String,
+    /// Key to send; batches and listings need one outside development
+    #[arg(long, env = "TRUSTCARD_KEY", hide_env_values = true)]
+    pub key: Option<SecretString>,
 }
 
 /// Options of `submit`.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use reqwest::{Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -18,6 +19,7 @@ pub mod submit;
 pub struct Api {
     http: reqwest::Client,
     base: String,
+    key: Option<SecretString>,
 }
 
 /// The answer to a batch.
@@ -96,11 +98,11 @@ pub enum Batch {
 }
 
 impl Api {
-    /// The API at `base`.
+    /// The API at `base`, asked with `key`.
     ///
     /// # Errors
     /// When no HTTP client can be made.
-    pub fn new(base: &str) -> Result<Self> {
+    pub fn new(base: &str, key: Option<SecretString>) -> Result<Self> {
         let http = reqwest::Client::builder()
             .timeout(Duration::from_secs(60))
             .no_proxy()
@@ -108,6 +110,7 @@ impl Api {
         Ok(Self {
             http,
             base: base.trim_end_matches('/').to_owned(),
+            key,
         })
     }
 
@@ -117,8 +120,7 @@ impl Api {
     /// When the API can't be reached or refuses the whole request.
     pub async fn submit(&self, urls: &[String]) -> Result<Batch> {
         let request = self
-            .http
-            .post(format!("{}/api/analyze/batch", self.base))
+            .request(Method::POST, "/api/analyze/batch")
             .json(&json!({ "urls": urls }));
         let answer = request
             .send()
@@ -163,9 +165,17 @@ impl Api {
         Ok(page["analyses"].as_array().cloned().unwrap_or_default())
     }
 
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.key {
+            Some(key) => request.bearer_auth(key.expose_secret()),
+            None => request,
+        }
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
         let answer = loop {
-            let request = self.http.get(format!("{}{path}", self.base)).send();
+            let request = self.request(Method::GET, path).send();
             let answer = request.await.map_err(|error| self.unreachable(&error))?;
             if answer.status() != StatusCode::TOO_MANY_REQUESTS {
                 break answer;

@@ -103,7 +103,7 @@ fn fresh_folder(data_dir: &Path) -> Result<DataFolder> {
 }
 
 async fn analyse(api: String, posts: Vec<SamplePost>, readiness: Readiness) -> Result<Vec<Row>> {
-    let api = Api::new(&api)?;
+    let api = Api::new(&api, None)?;
     wait_until_ready(&readiness).await?;
     let urls: Vec<String> = posts.iter().map(|post| post.url.clone()).collect();
     let sent = submit::send(&api, &urls).await?;

@@ -12,6 +12,7 @@ mod demo;
 mod dlq;
 mod exit;
 mod halts;
+mod keys;
 mod lag;
 mod migrate;
 mod models;
@@ -80,6 +81,7 @@ async fn run(command: cli::Command, settings: settings::Settings) -> Result<bool
         Command::Migrate(args) => migrate::run(args, &settings).await?,
         Command::Dlq(command) => return dlq::run(command, &settings).await,
         Command::Replay(args) => return replay::run(args, &settings).await,
+        Command::Keys(command) => return keys::run(command, &settings).await,
         Command::Models(command) => models::run(command, &settings).await?,
         Command::CheckConfig => settings::print(&settings)?,
     }

@@ -100,10 +100,10 @@ pub async fn start_stage(
                 &parts.registry,
             )
             .context("the scrape stage can't be started")?;
-            let circuit = stage.circuit();
+            let (circuit, reuse) = (stage.circuit(), stage.reuse());
             heartbeat::start(
                 "scrape",
-                move || json!({ "circuit": circuit.name() }),
+                move || json!({ "circuit": circuit.name(), "reuse": reuse.describe() }),
                 parts,
                 shutdown,
                 tasks,

@@ -30,6 +30,7 @@ const PLAIN_NAMES: &[(&str, &str)] = &[
     ("CORS_ORIGINS", "api.cors_origins"),
     ("DEBUG", "api.debug"),
     ("ENABLE_METRICS", "api.enable_metrics"),
+    ("MAX_COMMENT_LENGTH", "api.max_comment_length"),
     ("MAX_URL_LENGTH", "api.max_url_length"),
     ("RATE_LIMIT_ENABLED", "api.rate_limit.enabled"),
     ("RATE_LIMIT_PER_HOUR", "api.rate_limit.per_hour"),

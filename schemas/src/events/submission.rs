@@ -22,6 +22,8 @@ pub struct Submission {
     pub force: bool,
     /// What the URL came in.
     pub origin: Origin,
+    /// Whose key it was sent with; absent where it was sent without one.
+    pub owner: Option<String>,
 }
 
 /// What a URL came in. Together with the run it makes every accepted URL distinct.

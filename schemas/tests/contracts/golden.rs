@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use trustcard_schemas::{
-    AnalysisResult, DecodeError, Detections, Event, PostScraped, Record, Submission,
-    dead_letter::DeadLetter, decode, encode, topics,
+    AnalysisResult, DecodeError, Deletion, Detections, Event, Input, PostScraped, Record,
+    Submission, ToScore, dead_letter::DeadLetter, decode, encode, topics,
 };
 
 use crate::fixtures;
@@ -17,6 +17,7 @@ macro_rules! for_each_event {
             $check::<Submission>("post-submitted.v1", suffix);
             $check::<PostScraped>("post-scraped.v1", suffix);
             $check::<Detections>("post-detected.v1", suffix);
+            $check::<Deletion>("analysis-deleted.v1", suffix);
             $check::<AnalysisResult>("analysis-finished.v1", suffix);
         }
     };
@@ -138,7 +139,7 @@ fn golden_records_leave_no_property_out() {
             values_of(&golden, "", &mut given);
         }
         let missing: Vec<_> = described.difference(&given).collect();
-        assert!(described.len() > 8, "{name}: {described:?}");
+        assert!(described.len() > 4, "{name}: {described:?}");
         assert!(
             missing.is_empty(),
             "{name}: no golden value for {missing:?}"
@@ -201,6 +202,52 @@ fn a_completed_result_goes_to_both_result_topics_with_the_key_each_is_compacted_
     assert_eq!(records[1].key.as_deref(), Some(b"CHAIm2sHSQZ".as_slice()));
     assert_eq!(records[1].value, golden.value);
     assert_eq!(result.records(false).unwrap(), vec![golden]);
+}
+
+#[test]
+fn a_deletion_leaves_tombstones_under_the_keys_that_its_results_had() {
+    let golden = fixtures::record("analysis-deleted.v1");
+    let deletion: Deletion = decode(&golden.headers, golden.value.as_deref()).unwrap();
+    let tombstones = deletion.tombstones(true).unwrap();
+    let told: Vec<_> = tombstones
+        .iter()
+        .map(|record| (record.topic.as_str(), record.key.as_deref(), &record.value))
+        .collect();
+    let id = deletion.analysis_id.to_string();
+    assert_eq!(
+        told,
+        [
+            (topics::RESULTS, Some(id.as_bytes()), &None),
+            (
+                topics::RESULTS_LATEST,
+                Some(b"CHAIm2sHSQZ".as_slice()),
+                &None
+            ),
+        ]
+    );
+    assert!(
+        tombstones
+            .iter()
+            .all(|record| record.headers == golden.headers)
+    );
+    assert_eq!(deletion.tombstones(false).unwrap(), tombstones[..1]);
+}
+
+#[test]
+fn the_score_stage_is_told_of_detections_and_of_deletions_and_of_nothing_else() {
+    let read = |name: &str| {
+        let golden = fixtures::record(name);
+        ToScore::read(&golden.headers, golden.value.as_deref())
+    };
+    assert!(matches!(read("post-detected.v1"), Ok(ToScore::Detected(_))));
+    assert!(matches!(
+        read("analysis-deleted.v1"),
+        Ok(ToScore::Deleted(_))
+    ));
+    assert!(matches!(
+        read("post-scraped.v1"),
+        Err(DecodeError::UnknownType { .. })
+    ));
 }
 
 #[test]

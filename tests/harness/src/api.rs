@@ -28,6 +28,36 @@ impl Api {
         Self { http, url }
     }
 
+    /// The same API, asked with a key.
+    ///
+    /// # Panics
+    /// When no HTTP client can be made, or the key is none that a header could hold.
+    #[must_use]
+    pub fn keyed(&self, key: &str) -> Self {
+        let bearer = format!("Bearer {key}").parse().expect("a header");
+        let headers = [(reqwest::header::AUTHORIZATION, bearer)];
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .default_headers(headers.into_iter().collect())
+            .build()
+            .expect("an HTTP client");
+        Self {
+            http,
+            url: self.url.clone(),
+        }
+    }
+
+    /// DELETE; status and JSON body.
+    ///
+    /// # Panics
+    /// When the API does not answer.
+    pub async fn delete(&self, path: &str) -> (u16, Value) {
+        let request = self.http.delete(format!("{}{path}", self.url)).send();
+        let answer = request.await.expect("the API answers");
+        let status = answer.status().as_u16();
+        (status, answer.json().await.unwrap_or_default())
+    }
+
     /// GET; status and JSON body (null when the body is none).
     pub async fn get(&self, path: &str) -> (u16, Value) {
         self.try_get(path).await.expect("the API answers")

@@ -151,6 +151,7 @@ impl Bench {
             origin: Origin::Single {
                 request_id: n.to_string(),
             },
+            owner: None,
         };
         let event_id = schemas::Event::id(&event).to_string();
         Message {

@@ -4,7 +4,7 @@ use std::{future::Future, panic::AssertUnwindSafe, sync::Arc};
 
 use futures::FutureExt;
 use jiff::Timestamp;
-use schemas::{Reason, Record, envelope};
+use schemas::{Input, Reason, Record, envelope};
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
@@ -102,10 +102,10 @@ pub(super) async fn bury<S: Stage>(stage: Arc<S>, job: BoxedJob, output_limit: u
 }
 
 /// The message of a job.
-fn decode<E: schemas::Event>(job: &Job, attempt: u32) -> Result<Message<E>, Reason> {
+fn decode<E: Input>(job: &Job, attempt: u32) -> Result<Message<E>, Reason> {
     let source = &job.source;
-    let event = envelope::decode(&source.headers, source.value.as_deref())
-        .map_err(|error| error.reason())?;
+    let event =
+        E::read(&source.headers, source.value.as_deref()).map_err(|error| error.reason())?;
     Ok(Message {
         event,
         meta: Meta {

@@ -53,6 +53,32 @@ pub(crate) async fn an_earlier_scrape_never_replaces_a_later_one(store: Shared) 
     assert_eq!(store.post("a", at(62)).await.unwrap(), Some(newest));
 }
 
+pub(crate) async fn a_forgotten_post_is_not_reused_and_one_scraped_later_is(store: Shared) {
+    for id in ["a", "b"] {
+        store.keep_post(id, &kept(0, "early")).await.unwrap();
+    }
+    store.forget_post("a", at(10)).await.unwrap();
+    assert_eq!(store.post("a", at(11)).await.unwrap(), None);
+    assert!(store.post("b", at(11)).await.unwrap().is_some());
+    let late = kept(12, "late");
+    store.keep_post("a", &late).await.unwrap();
+    store.forget_post("a", at(11)).await.unwrap();
+    assert_eq!(store.post("a", at(13)).await.unwrap(), Some(late));
+    store.forget_post("never", at(13)).await.unwrap();
+}
+
+pub(crate) async fn all_posts_are_forgotten_at_once(store: Shared) {
+    assert_eq!(store.posts_forgotten_at().await.unwrap(), None);
+    store.keep_post("a", &kept(0, "early")).await.unwrap();
+    store.forget_posts(at(10)).await.unwrap();
+    store.forget_posts(at(9)).await.unwrap();
+    assert_eq!(store.posts_forgotten_at().await.unwrap(), Some(at(10)));
+    assert_eq!(store.post("a", at(11)).await.unwrap(), None);
+    let late = kept(12, "late");
+    store.keep_post("a", &late).await.unwrap();
+    assert_eq!(store.post("a", at(13)).await.unwrap(), Some(late));
+}
+
 pub(crate) async fn a_finding_belongs_to_bytes_and_detector_and_expires(store: Shared) {
     let window = i64::try_from(store.policy().finding_reuse_s).unwrap();
     let finding = PictureFinding {

@@ -7,12 +7,12 @@ use schemas::{AnalysisResult, Submission};
 use uuid::Uuid;
 
 use super::{
-    SqliteStore, feedback, items,
+    SqliteStore, feedback, items, listing,
     row::{Kept, analysis_row},
 };
 use crate::{
-    Analyses, AnalysisRow, Claim, Finished, ListCursor, ListQuery, Page, ProgressStep, Result,
-    Status, StorePolicy, Totals,
+    Analyses, AnalysisRow, Claim, Finished, ListQuery, Page, ProgressStep, Result, Status,
+    StorePolicy, Totals,
     facts::{Held, Verdict},
     values::{after, count, status_from, to_json},
 };
@@ -35,6 +35,14 @@ impl Analyses for SqliteStore {
                 }
                 Ok(())
             })
+            .await
+    }
+
+    async fn own(&self, submission: &Submission, now: Timestamp) -> Result<()> {
+        let submission = submission.clone();
+        let expires_ms = after(now.as_millisecond(), self.policy.analysis_ttl_s);
+        self.writer
+            .run(move |connection| listing::own(connection, &submission, expires_ms))
             .await
     }
 
@@ -137,7 +145,7 @@ impl Analyses for SqliteStore {
     async fn list(&self, query: &ListQuery, now: Timestamp) -> Result<Page> {
         let query = query.clone();
         self.readers
-            .run(move |connection| list(connection, &query, now))
+            .run(move |connection| listing::page(connection, &query, now))
             .await
     }
 
@@ -171,7 +179,9 @@ fn project(
     items::register(connection, submission, Status::Pending)?;
     let verdict = kept.facts.verdict(submission.run, policy);
     items::settle(connection, id, verdict, false, policy)?;
-    kept.save(connection, id, policy, after(now_ms, policy.analysis_ttl_s))
+    let expires_ms = after(now_ms, policy.analysis_ttl_s);
+    listing::own(connection, submission, expires_ms)?;
+    kept.save(connection, id, policy, expires_ms)
 }
 
 fn claim(
@@ -254,40 +264,4 @@ fn becomes_latest(
             expires_ms
         ])?;
     Ok(written > 0)
-}
-
-fn list(connection: &Connection, query: &ListQuery, now: Timestamp) -> Result<Page> {
-    // Two statements, because each has an index of its own.
-    let sql = if query.status.is_some() {
-        "SELECT * FROM analysis_rows WHERE status = ?1 AND (created_ms, analysis_id) < (?2, ?3) AND expires_ms > ?4
-         ORDER BY created_ms DESC, analysis_id DESC LIMIT ?5"
-    } else {
-        "SELECT * FROM analysis_rows WHERE ?1 IS NULL AND status IS NOT NULL AND (created_ms, analysis_id) < (?2, ?3)
-         AND expires_ms > ?4 ORDER BY created_ms DESC, analysis_id DESC LIMIT ?5"
-    };
-    let after = query.after.unwrap_or(ListCursor {
-        created_ms: i64::MAX,
-        analysis_id: Uuid::max(),
-    });
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut found = statement.query(params![
-        query.status.map(Status::name),
-        after.created_ms,
-        after.analysis_id,
-        now.as_millisecond(),
-        i64::from(query.limit) + 1,
-    ])?;
-    let limit = query.limit as usize;
-    let (mut rows, mut next) = (Vec::new(), None);
-    while let Some(row) = found.next()? {
-        if rows.len() == limit {
-            next = rows.last().map(|last: &AnalysisRow| ListCursor {
-                created_ms: last.created_at.as_millisecond(),
-                analysis_id: last.analysis_id,
-            });
-            break;
-        }
-        rows.extend(analysis_row(row)?);
-    }
-    Ok(Page { rows, next })
 }

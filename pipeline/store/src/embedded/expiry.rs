@@ -8,7 +8,7 @@ use super::{SqliteStore, row};
 use crate::Result;
 
 /// Tables whose rows expire each alone.
-const PLAIN: [&str; 6] = [
+const PLAIN: [&str; 7] = [
     "DELETE FROM latest WHERE post_id IN (SELECT post_id FROM latest WHERE expires_ms <= ?1 LIMIT ?2)",
     "DELETE FROM posts WHERE rowid IN (SELECT rowid FROM posts WHERE expires_ms <= ?1 LIMIT ?2)",
     "DELETE FROM findings WHERE (sha256, detector) IN
@@ -17,6 +17,8 @@ const PLAIN: [&str; 6] = [
          (SELECT role, instance FROM heartbeats WHERE expires_ms <= ?1 LIMIT ?2)",
     "DELETE FROM votes WHERE (analysis_id, voter) IN
          (SELECT analysis_id, voter FROM votes WHERE expires_ms <= ?1 LIMIT ?2)",
+    "DELETE FROM owned WHERE (owner, analysis_id) IN
+         (SELECT owner, analysis_id FROM owned WHERE expires_ms <= ?1 LIMIT ?2)",
     "DELETE FROM dead_letters WHERE rowid IN (SELECT rowid FROM dead_letters WHERE expires_ms <= ?1 LIMIT ?2)",
 ];
 

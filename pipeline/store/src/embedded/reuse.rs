@@ -8,7 +8,7 @@ use schemas::{PictureFinding, events::scraped::Post};
 use super::SqliteStore;
 use crate::{
     KeptPost, Result, Reuse,
-    values::{after, from_json, to_json},
+    values::{after, from_json, time, to_json},
 };
 
 #[async_trait]
@@ -19,9 +19,12 @@ impl Reuse for SqliteStore {
             .run(move |connection| {
                 let found: Option<String> = connection
                     .prepare_cached(
-                        "SELECT post FROM posts WHERE post_id = ?1 AND expires_ms > ?2",
+                        "SELECT post FROM posts WHERE post_id = ?1 AND expires_ms > ?2 AND scraped_us / 1000 > COALESCE(
+                             (SELECT value FROM settings WHERE name = 'posts_forgotten_ms'), ?3)",
                     )?
-                    .query_row(params![post_id, now.as_millisecond()], |row| row.get(0))
+                    .query_row(params![post_id, now.as_millisecond(), i64::MIN], |row| {
+                        row.get(0)
+                    })
                     .optional()?;
                 found
                     .map(|text| {
@@ -57,6 +60,46 @@ impl Reuse for SqliteStore {
                         expires_ms
                     ])?;
                 Ok(())
+            })
+            .await
+    }
+
+    async fn forget_post(&self, post_id: &str, now: Timestamp) -> Result<()> {
+        let post_id = post_id.to_owned();
+        self.writer
+            .run(move |connection| {
+                connection
+                    .prepare_cached(
+                        "DELETE FROM posts WHERE post_id = ?1 AND scraped_us / 1000 <= ?2",
+                    )?
+                    .execute(params![post_id, now.as_millisecond()])?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn forget_posts(&self, now: Timestamp) -> Result<()> {
+        self.writer
+            .run(move |connection| {
+                connection
+                    .prepare_cached(
+                        "INSERT INTO settings (name, value) VALUES ('posts_forgotten_ms', ?1)
+                         ON CONFLICT (name) DO UPDATE SET value = MAX(value, excluded.value)",
+                    )?
+                    .execute(params![now.as_millisecond()])?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn posts_forgotten_at(&self) -> Result<Option<Timestamp>> {
+        self.readers
+            .run(|connection| {
+                let forgotten: Option<i64> = connection
+                    .prepare_cached("SELECT value FROM settings WHERE name = 'posts_forgotten_ms'")?
+                    .query_row([], |row| row.get(0))
+                    .optional()?;
+                forgotten.map(time).transpose()
             })
             .await
     }

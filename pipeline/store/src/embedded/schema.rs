@@ -12,7 +12,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 128;
 
 /// Step `n` leads to `user_version` `n + 1`. Steps that were released are never changed.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     r"
 CREATE TABLE settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -161,6 +161,18 @@ CREATE TABLE votes (
     PRIMARY KEY (analysis_id, voter)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX votes_expiry ON votes (expires_ms);
+",
+    r"
+-- What each holder of keys submitted, and when last.
+CREATE TABLE owned (
+    owner TEXT NOT NULL,
+    analysis_id BLOB NOT NULL,
+    submitted_ms INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    PRIMARY KEY (owner, analysis_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX owned_listing ON owned (owner, submitted_ms, analysis_id);
+CREATE INDEX owned_expiry ON owned (expires_ms);
 ",
 ];
 

@@ -30,6 +30,10 @@ impl Analyses for ScyllaStore {
         Ok(())
     }
 
+    async fn own(&self, submission: &Submission, now: Timestamp) -> Result<()> {
+        self.put_owned(submission, now.as_millisecond()).await
+    }
+
     async fn claim(
         &self,
         submission: &Submission,
@@ -158,6 +162,7 @@ impl ScyllaStore {
         futures::try_join!(
             self.register(submission, Status::Pending),
             self.project_facts(submission, now_ms),
+            self.put_owned(submission, now_ms),
         )?;
         let mut loaded = self.load(id, now_ms).await?;
         self.put_start(id, run.started_ms, &mut loaded, now_ms)

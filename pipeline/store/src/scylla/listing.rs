@@ -2,11 +2,11 @@
 //!
 //! An entry is written with every step of an analysis, each cell with the timestamp of the run it tells of, so that `totals`
 //! can derive a status from it. It stands while `listed` is set; where the creation moves, the entry left behind loses that
-//! mark for good. A page is checked against the analyses themselves.
+//! mark for good. [`super::pages`] reads them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use schemas::Submission;
 use scylla::value::MaybeUnset;
 use uuid::Uuid;
 
@@ -15,7 +15,7 @@ use super::{
     facts::Loaded,
     rows::{Work, all, ttl},
 };
-use crate::{AnalysisRow, Ended, ListCursor, ListQuery, Page, Result, rank, values::after};
+use crate::{Ended, Result, rank, values::after};
 
 /// Length of an hour, in milliseconds.
 pub(super) const HOUR_MS: i64 = 3600 * 1000;
@@ -25,10 +25,6 @@ pub(super) const SHARDS: u64 = 16;
 const SPAN: i64 = 1_000;
 /// Partitions of hours that a call looks through: far more than the longest TTL.
 const MOST_SPANS: i64 = 200;
-/// Entries a page looks at for each row asked for, so that a filter that nothing passes ends.
-const LOOKS: usize = 20;
-/// The fewest entries a page looks at before it is handed out unfilled.
-const FEWEST_LOOKS: usize = 1_000;
 /// Hours remembered as written; more are forgotten at once, which costs writing them again.
 const REMEMBERED: usize = 1_000;
 /// Rank of an entry's cells of a run that is worked on.
@@ -63,7 +59,7 @@ pub(super) fn span_of(hour: i64) -> i64 {
     hour.div_euclid(SPAN)
 }
 
-fn shard_of(id: Uuid) -> i32 {
+pub(super) fn shard_of(id: Uuid) -> i32 {
     i32::try_from(id.as_u64_pair().1 % SHARDS).unwrap_or(0)
 }
 
@@ -111,7 +107,7 @@ impl ScyllaStore {
                 work.push(Box::pin(self.unlist(id, *start, timestamp)));
             }
         }
-        work.push(Box::pin(self.note_hour(hour_of(created_ms), now_ms)));
+        work.push(Box::pin(self.note_hour(None, hour_of(created_ms), now_ms)));
         all(work).await?;
         Ok(())
     }
@@ -149,11 +145,31 @@ impl ScyllaStore {
         self.write(&self.statements.put_listed, values).await
     }
 
-    /// Notes that an hour has entries, once in an hour.
-    async fn note_hour(&self, hour: i64, now_ms: i64) -> Result<()> {
-        let known = |hours: &BTreeMap<i64, i64>| {
+    /// Writes the entry of a submission among those of its owner.
+    pub(super) async fn put_owned(&self, submission: &Submission, now_ms: i64) -> Result<()> {
+        let Some(owner) = &submission.owner else {
+            return Ok(());
+        };
+        let (id, run_ms) = (submission.analysis_id, submission.run.started_ms);
+        let (hour, shard) = (hour_of(run_ms), shard_of(id));
+        let ttl = ttl(self.policy.analysis_ttl_s);
+        let timestamp = rank::timestamp(run_ms, rank::PENDING);
+        let entry = (owner, hour, shard, run_ms, id, ttl, timestamp);
+        let newest = (owner, id, run_ms, ttl, timestamp);
+        futures::try_join!(
+            self.write(&self.statements.put_owned, entry),
+            self.write(&self.statements.put_owned_newest, newest),
+            self.note_hour(Some(owner.as_str()), hour, now_ms),
+        )?;
+        Ok(())
+    }
+
+    /// Notes that an hour has entries, of an owner or of all, once in an hour.
+    async fn note_hour(&self, owner: Option<&str>, hour: i64, now_ms: i64) -> Result<()> {
+        let key = (owner.map(str::to_owned), hour);
+        let known = |hours: &BTreeMap<(Option<String>, i64), i64>| {
             hours
-                .get(&hour)
+                .get(&key)
                 .is_some_and(|at| now_ms < at.saturating_add(HOUR_MS))
         };
         if known(&self.noted_hours()) {
@@ -161,132 +177,62 @@ impl ScyllaStore {
         }
         // Kept longer than its entries, which may be written an hour after it.
         let ttl = ttl(self.policy.analysis_ttl_s.saturating_add(2 * 3600));
-        let values = (span_of(hour), hour, ttl);
-        self.write(&self.statements.put_hour, values).await?;
+        let span = span_of(hour);
+        match owner {
+            Some(owner) => {
+                let values = (owner, span, hour, ttl);
+                self.write(&self.statements.put_owned_hour, values).await?;
+            }
+            None => {
+                let values = (span, hour, ttl);
+                self.write(&self.statements.put_hour, values).await?;
+            }
+        }
         let mut hours = self.noted_hours();
         if hours.len() >= REMEMBERED {
             hours.clear();
         }
-        hours.insert(hour, now_ms);
+        hours.insert(key, now_ms);
         Ok(())
     }
 
     /// The hours with entries that live at `now_ms`, newest first, from `newest` on backwards.
     pub(super) async fn hours(&self, newest: i64, now_ms: i64) -> Result<Vec<HourRow>> {
-        let oldest = hour_of(now_ms.saturating_sub(after(0, self.policy.analysis_ttl_s)));
-        // An entry lives from its last step, which may be long after its creation.
-        let oldest = oldest.saturating_sub(SPAN);
-        let last = span_of(newest.min(hour_of(now_ms).saturating_add(SPAN)));
-        let first = span_of(oldest).max(last.saturating_sub(MOST_SPANS));
         let one = |span: i64| -> Work<'_, Vec<HourRow>> {
             Box::pin(async move { self.rows(&self.statements.hours, (span,)).await })
         };
-        let mut hours: Vec<HourRow> = all((first..=last).map(one).collect()).await?.concat();
+        let spans = self.spans(newest, now_ms);
+        let mut hours: Vec<HourRow> = all(spans.map(one).collect()).await?.concat();
         hours.retain(|row| row.0 <= newest);
         hours.sort_by_key(|row| std::cmp::Reverse(row.0));
         Ok(hours)
     }
 
-    pub(super) async fn page(&self, query: &ListQuery, now: Timestamp) -> Result<Page> {
-        let (limit, now_ms) = (query.limit as usize, now.as_millisecond());
-        let mut after = query.after.unwrap_or(ListCursor {
-            created_ms: i64::MAX,
-            analysis_id: Uuid::max(),
-        });
-        let mut rows: Vec<AnalysisRow> = Vec::new();
-        let mut looked = 0;
-        let most = FEWEST_LOOKS.max(limit.saturating_mul(LOOKS));
-        for (hour, ..) in self.hours(hour_of(after.created_ms), now_ms).await? {
-            loop {
-                let wanted = limit.saturating_add(1).saturating_sub(rows.len());
-                let (entries, more) = self.entries_after(hour, after, wanted).await?;
-                for cursor in &entries {
-                    after = *cursor;
-                }
-                looked += entries.len();
-                let found = self.standing(&entries, query, now).await?;
-                rows.extend(found);
-                if rows.len() > limit {
-                    rows.truncate(limit);
-                    let next = rows.last().map(place);
-                    return Ok(Page { rows, next });
-                }
-                if looked >= most {
-                    return Ok(Page {
-                        rows,
-                        next: Some(after),
-                    });
-                }
-                if !more {
-                    break;
-                }
-            }
-        }
-        Ok(Page { rows, next: None })
-    }
-
-    /// Entries of an hour after a place, newest first, at most `limit`; and whether there may be more.
-    async fn entries_after(
+    /// The same of what an owner submitted.
+    pub(super) async fn owned_hours(
         &self,
-        hour: i64,
-        after: ListCursor,
-        limit: usize,
-    ) -> Result<(Vec<ListCursor>, bool)> {
-        type Row = (i64, Uuid, Option<bool>);
-        let most = i32::try_from(limit).unwrap_or(i32::MAX);
-        let one = |shard: i32| -> Work<'_, Vec<Row>> {
-            let key = (hour, shard, after.created_ms, after.analysis_id, most);
-            Box::pin(async move { self.rows(&self.statements.listed, key).await })
+        owner: &str,
+        newest: i64,
+        now_ms: i64,
+    ) -> Result<Vec<i64>> {
+        let one = |span: i64| -> Work<'_, Vec<(i64,)>> {
+            Box::pin(async move { self.rows(&self.statements.owned_hours, (owner, span)).await })
         };
-        let shards = i32::try_from(SHARDS).unwrap_or(1);
-        let read: Vec<Vec<Row>> = all((0..shards).map(one).collect()).await?;
-        // The first of all are among the first of each.
-        let cut = read.iter().any(|rows| rows.len() >= limit);
-        let mut rows: Vec<Row> = read.concat();
-        rows.sort_by_key(|row| std::cmp::Reverse((row.0, row.1)));
-        let more = cut || rows.len() > limit;
-        rows.truncate(limit);
-        let entries = rows
-            .iter()
-            .map(|row| ListCursor {
-                created_ms: row.0,
-                analysis_id: row.1,
-            })
-            .collect();
-        Ok((entries, more))
+        let spans = self.spans(newest, now_ms);
+        let read = all(spans.map(one).collect()).await?.concat();
+        let mut hours: Vec<i64> = read.into_iter().map(|(hour,)| hour).collect();
+        hours.retain(|hour| *hour <= newest);
+        hours.sort_unstable_by_key(|hour| std::cmp::Reverse(*hour));
+        Ok(hours)
     }
 
-    /// The analyses of entries, in their order, where the entry is theirs and the status the one asked for.
-    async fn standing(
-        &self,
-        entries: &[ListCursor],
-        query: &ListQuery,
-        now: Timestamp,
-    ) -> Result<Vec<AnalysisRow>> {
-        use crate::Analyses;
-        let ids: BTreeSet<Uuid> = entries.iter().map(|entry| entry.analysis_id).collect();
-        let one = |id: Uuid| -> Work<'_, Option<AnalysisRow>> {
-            Box::pin(async move { self.analysis(id, now).await })
-        };
-        let rows = all(ids.into_iter().map(one).collect()).await?;
-        let rows: BTreeMap<Uuid, AnalysisRow> = rows
-            .into_iter()
-            .flatten()
-            .map(|row| (row.analysis_id, row))
-            .collect();
-        let standing = entries.iter().filter_map(|entry| {
-            let row = rows.get(&entry.analysis_id)?;
-            let status = row.state(&self.policy).status;
-            let wanted = query.status.is_none_or(|wanted| wanted == status);
-            (wanted && place(row) == *entry).then(|| row.clone())
-        });
-        Ok(standing.collect())
-    }
-}
-
-fn place(row: &AnalysisRow) -> ListCursor {
-    ListCursor {
-        created_ms: row.created_at.as_millisecond(),
-        analysis_id: row.analysis_id,
+    /// Partitions of hours that may hold an hour with living entries, up to `newest`.
+    fn spans(&self, newest: i64, now_ms: i64) -> std::ops::RangeInclusive<i64> {
+        let oldest = hour_of(now_ms.saturating_sub(after(0, self.policy.analysis_ttl_s)));
+        // An entry lives from its last step, which may be long after its creation.
+        let oldest = oldest.saturating_sub(SPAN);
+        let last = span_of(newest.min(hour_of(now_ms).saturating_add(SPAN)));
+        let first = span_of(oldest).max(last.saturating_sub(MOST_SPANS));
+        first..=last
     }
 }

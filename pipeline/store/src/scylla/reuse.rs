@@ -7,22 +7,30 @@ use schemas::{PictureFinding, events::scraped::Post};
 use super::{ScyllaStore, rows::ttl};
 use crate::{
     KeptPost, Result, Reuse,
-    values::{after, from_json, to_json},
+    values::{after, from_json, time, to_json},
 };
+
+/// The mark of the moment until which scraped posts are forgotten.
+const POSTS_FORGOTTEN: &str = "posts_forgotten";
 
 #[async_trait]
 impl Reuse for ScyllaStore {
     async fn post(&self, post_id: &str, now: Timestamp) -> Result<Option<KeptPost>> {
-        let row: Option<(Option<String>,)> = self.row(&self.statements.post, (post_id,)).await?;
+        let row = self.row::<(Option<String>,)>(&self.statements.post, (post_id,));
+        let (row, forgotten_at) = futures::try_join!(row, self.posts_forgotten_at())?;
         let Some((Some(text),)) = row else {
             return Ok(None);
         };
         let (scraped_at, content): (Timestamp, Post) = from_json("a scraped post", &text)?;
         let until = after(scraped_at.as_millisecond(), self.policy.post_reuse_s);
-        Ok((until > now.as_millisecond()).then_some(KeptPost {
-            scraped_at,
-            content,
-        }))
+        let scraped_ms = scraped_at.as_millisecond();
+        let forgotten = forgotten_at.is_some_and(|at| scraped_ms <= at.as_millisecond());
+        Ok(
+            (until > now.as_millisecond() && !forgotten).then_some(KeptPost {
+                scraped_at,
+                content,
+            }),
+        )
     }
 
     async fn keep_post(&self, post_id: &str, post: &KeptPost) -> Result<()> {
@@ -34,6 +42,28 @@ impl Reuse for ScyllaStore {
             post.scraped_at.as_microsecond(),
         );
         self.write(&self.statements.put_post, values).await
+    }
+
+    async fn forget_post(&self, post_id: &str, now: Timestamp) -> Result<()> {
+        // The last microsecond of the millisecond.
+        let timestamp = now
+            .as_millisecond()
+            .saturating_mul(1000)
+            .saturating_add(999);
+        self.write(&self.statements.drop_post, (timestamp, post_id))
+            .await
+    }
+
+    async fn forget_posts(&self, now: Timestamp) -> Result<()> {
+        let now_ms = now.as_millisecond();
+        let values = (POSTS_FORGOTTEN, now_ms, now_ms.saturating_mul(1000));
+        self.write(&self.statements.put_mark, values).await
+    }
+
+    async fn posts_forgotten_at(&self) -> Result<Option<Timestamp>> {
+        let key = (POSTS_FORGOTTEN,);
+        let row: Option<(Option<i64>,)> = self.row(&self.statements.mark, key).await?;
+        row.and_then(|(at_ms,)| at_ms).map(time).transpose()
     }
 
     async fn finding(

@@ -81,6 +81,14 @@ statements! {
     put_hour: "INSERT INTO hours (span, hour) VALUES (?, ?) USING TTL ?";
     put_counts: "UPDATE hours USING TTL ? SET pending = ?, processing = ?, completed = ?, failed = ?, counted_ms = ?
             WHERE span = ? AND hour = ?";
+    // what a holder submitted
+    put_owned: "INSERT INTO owned (owner, hour, shard, submitted_ms, analysis_id) VALUES (?, ?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?";
+    owned: "SELECT submitted_ms, analysis_id FROM owned
+            WHERE owner = ? AND hour = ? AND shard = ? AND (submitted_ms, analysis_id) < (?, ?) LIMIT ?";
+    put_owned_newest: "INSERT INTO owned_newest (owner, analysis_id, submitted_ms) VALUES (?, ?, ?) USING TTL ? AND TIMESTAMP ?";
+    owned_newest: "SELECT submitted_ms FROM owned_newest WHERE owner = ? AND analysis_id = ?";
+    put_owned_hour: "INSERT INTO owned_hours (owner, span, hour) VALUES (?, ?, ?) USING TTL ?";
+    owned_hours: "SELECT hour FROM owned_hours WHERE owner = ? AND span = ?";
     // batches and their items
     put_batch: "INSERT INTO batches (batch_id, owner, duplicates, rejected, chunks, created_ms, kept_ms)
             VALUES (?, ?, ?, ?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?";
@@ -93,6 +101,9 @@ statements! {
     // reuse
     post: "SELECT post FROM posts WHERE post_id = ?";
     put_post: "INSERT INTO posts (post_id, post) VALUES (?, ?) USING TTL ? AND TIMESTAMP ?";
+    drop_post: "DELETE FROM posts USING TIMESTAMP ? WHERE post_id = ?";
+    put_mark: "INSERT INTO marks (name, at_ms) VALUES (?, ?) USING TIMESTAMP ?";
+    mark: "SELECT at_ms FROM marks WHERE name = ?";
     finding: "SELECT finding, kept_ms FROM findings WHERE sha256 = ? AND detector = ?";
     put_finding: "INSERT INTO findings (sha256, detector, finding, kept_ms) VALUES (?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?";
     // feedback

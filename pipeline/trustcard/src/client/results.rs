@@ -22,7 +22,7 @@ pub async fn run(args: ResultsArgs, settings: &Settings) -> Result<()> {
     if args.follow {
         return follow(&args, settings).await;
     }
-    let api = Api::new(&args.api.api)?;
+    let api = Api::new(&args.api.api, args.api.key.clone())?;
     let list = api.list(args.limit, args.status.as_deref()).await?;
     if args.json {
         for one in list {

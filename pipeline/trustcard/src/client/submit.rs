@@ -42,7 +42,7 @@ pub async fn run(args: SubmitArgs) -> Result<bool> {
         Some(path) => read_lines(path).await?,
         None => args.urls.clone(),
     };
-    let api = Api::new(&args.api.api)?;
+    let api = Api::new(&args.api.api, args.api.key.clone())?;
     let sent = send(&api, &urls).await?;
     if args.wait {
         wait(&api, &sent.batches).await?;

@@ -1,7 +1,7 @@
 //! Which detections are scored again.
 
 use jiff::Timestamp;
-use schemas::{Detections, Record, Run, decode, identity::RunCause, rerun::rerun};
+use schemas::{Detections, Input, Record, Run, ToScore, identity::RunCause, rerun::rerun};
 use store::{AnalysisRow, Store, StoreError};
 use uuid::Uuid;
 
@@ -18,6 +18,8 @@ pub enum Choice {
     Superseded,
     /// It has no result yet; whoever scores it uses the rules of today anyway.
     Unfinished,
+    /// It is a deletion.
+    Deletion,
     /// It carries no detections that this program reads.
     Unreadable,
 }
@@ -32,6 +34,7 @@ impl Choice {
             Self::Gone => "skipped: deleted or expired",
             Self::Superseded => "skipped: superseded",
             Self::Unfinished => "skipped: not scored yet",
+            Self::Deletion => "skipped: a deletion",
             Self::Unreadable => "skipped: not readable",
         }
     }
@@ -47,8 +50,10 @@ pub async fn choose(
     store: &dyn Store,
     now: Timestamp,
 ) -> Result<Choice, StoreError> {
-    let Ok(event) = decode::<Detections>(&record.headers, record.value.as_deref()) else {
-        return Ok(Choice::Unreadable);
+    let event = match ToScore::read(&record.headers, record.value.as_deref()) {
+        Ok(ToScore::Detected(event)) => *event,
+        Ok(ToScore::Deleted(_)) => return Ok(Choice::Deletion),
+        Err(_) => return Ok(Choice::Unreadable),
     };
     if event.run.cause == RunCause::Rescore {
         return Ok(Choice::Replay);

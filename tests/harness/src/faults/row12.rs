@@ -68,7 +68,10 @@ async fn rows(cluster: &Cluster, accepted: &BTreeSet<Uuid>) -> BTreeMap<Uuid, St
 }
 
 /// Appends records as they were.
-pub(super) async fn produce(bootstrap: &str, topic: &'static str, records: Vec<Seen>) {
+///
+/// # Panics
+/// When the broker does not take them.
+pub async fn produce(bootstrap: &str, topic: &'static str, records: Vec<Seen>) {
     let bootstrap = bootstrap.to_owned();
     let sending = tokio::task::spawn_blocking(move || append(&bootstrap, topic, &records));
     sending.await.expect("a producer");

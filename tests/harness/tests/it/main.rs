@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod architecture;
+mod callers;
 mod commands;
 mod compose;
 mod demo;

@@ -114,7 +114,7 @@ async fn statuses_follow_when_failures_are_reusable_for_another_time() {
     let of = |status| ListQuery {
         status: Some(status),
         limit: 9,
-        after: None,
+        ..ListQuery::default()
     };
     for (failed_reusable_s, status) in [
         (60, Status::Pending),

@@ -41,6 +41,7 @@ fn submission(seconds: i64) -> Submission {
         origin: Origin::Single {
             request_id: "r".to_owned(),
         },
+        owner: None,
     }
 }
 

@@ -67,6 +67,7 @@ fn submitted(event: &Detections) -> schemas::Submission {
         origin: schemas::events::submission::Origin::Single {
             request_id: "r".to_owned(),
         },
+        owner: None,
     }
 }
 

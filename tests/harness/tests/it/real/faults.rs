@@ -11,7 +11,7 @@ use trustcard_tests::faults::{
 const SMALL: Size = Size::small();
 
 /// Each row has a broker and six processes of its own: more than two at a time only get in each other's way.
-static ROOM: Semaphore = Semaphore::const_new(2);
+pub(super) static ROOM: Semaphore = Semaphore::const_new(2);
 
 async fn passes(row: impl Future<Output = Report>) {
     let _room = ROOM.acquire().await.unwrap();

@@ -74,6 +74,7 @@ async fn a_filter_that_little_passes_gives_short_pages_that_go_on() {
             status: Some(Status::Processing),
             limit: 5,
             after,
+            ..ListQuery::default()
         };
         let page = store.list(&query, at(300)).await.unwrap();
         found.extend(page.rows);

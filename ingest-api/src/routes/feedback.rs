@@ -1,0 +1,221 @@
+//! POST and GET /api/reports/{analysis_id}/feedback: what readers think of a result, one vote a voter.
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    http::StatusCode,
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use store::{Opinion, Vote, VoteComment, VoteSummary, Votes};
+use uuid::Uuid;
+
+use crate::{
+    body::{Members, read_json},
+    caller::Caller,
+    error::{ApiError, FieldError},
+    extract::AnalysisId,
+    state::AppState,
+};
+
+/// Newest comments that are shown.
+const COMMENTS: usize = 10;
+
+/// The answer to a vote, 201.
+#[derive(Debug, Serialize)]
+pub struct Taken {
+    message: &'static str,
+    feedback_id: Uuid,
+    summary: VoteSummary,
+}
+
+/// What readers think, 200.
+#[derive(Debug, Serialize)]
+pub struct Feedback {
+    analysis_id: Uuid,
+    summary: VoteSummary,
+    /// The newest with a comment, newest first.
+    recent_comments: Vec<Comment>,
+}
+
+#[derive(Debug, Serialize)]
+struct Comment {
+    vote_type: Opinion,
+    comment: String,
+    created_at: Timestamp,
+}
+
+impl From<VoteComment> for Comment {
+    fn from(comment: VoteComment) -> Self {
+        Self {
+            vote_type: comment.opinion,
+            comment: comment.comment,
+            created_at: comment.at,
+        }
+    }
+}
+
+/// Takes a vote. The voter is the holder of the key, or else the address, by a name from which nobody learns either.
+pub async fn give(
+    State(state): State<AppState>,
+    AnalysisId(analysis_id): AnalysisId,
+    caller: Caller,
+    request: Request,
+) -> Result<(StatusCode, Json<Taken>), ApiError> {
+    let (limit, deadline) = (state.config.max_body_bytes, state.config.body_timeout());
+    let body = read_json(request, limit, deadline).await?;
+    let (opinion, comment) = parse(&body, state.config.max_comment_length)?;
+    must_exist(&state, analysis_id).await?;
+    let voter = match caller.holder() {
+        Some(holder) => state.pseudonyms.of_holder("vote", &holder.name),
+        None => state.pseudonyms.of_address("vote", caller.address),
+    };
+    let vote = Vote {
+        feedback_id: Uuid::new_v4(),
+        analysis_id,
+        voter: hex::encode(voter),
+        opinion,
+        comment,
+        at: state.clock.now(),
+    };
+    let taken = state
+        .store
+        .vote(&vote)
+        .await
+        .map_err(|error| ApiError::database("take vote", &error))?;
+    if !taken {
+        return Err(ApiError::conflict(
+            "You have voted on this analysis before; that vote stands.",
+        ));
+    }
+    state.metrics.voted(opinion);
+    let taken = Taken {
+        message: "Thank you, your vote was counted.",
+        feedback_id: vote.feedback_id,
+        summary: votes(&state, analysis_id, 0).await?.summary,
+    };
+    Ok((StatusCode::CREATED, Json(taken)))
+}
+
+/// What readers think.
+pub async fn read(
+    State(state): State<AppState>,
+    AnalysisId(analysis_id): AnalysisId,
+) -> Result<Json<Feedback>, ApiError> {
+    must_exist(&state, analysis_id).await?;
+    let votes = votes(&state, analysis_id, COMMENTS).await?;
+    Ok(Json(Feedback {
+        analysis_id,
+        summary: votes.summary,
+        recent_comments: votes.comments.into_iter().map(Comment::from).collect(),
+    }))
+}
+
+/// Asks the store itself: a vote on an analysis that another replica has just deleted would outlive it.
+async fn must_exist(state: &AppState, id: Uuid) -> Result<(), ApiError> {
+    let row = state.store.analysis(id, state.clock.now()).await;
+    let row = row.map_err(|error| ApiError::database("read analysis", &error))?;
+    row.map(|_| ()).ok_or_else(|| ApiError::no_analysis(id))
+}
+
+async fn votes(state: &AppState, id: Uuid, comments: usize) -> Result<Votes, ApiError> {
+    let votes = state.store.votes(id, comments, state.clock.now()).await;
+    votes.map_err(|error| ApiError::database("count votes", &error))
+}
+
+fn parse(body: &[u8], longest: usize) -> Result<(Opinion, Option<String>), ApiError> {
+    let members = Members::of(body)?;
+    let opinion = members.string("vote_type").and_then(|text| {
+        Opinion::from_name(&text).ok_or_else(|| {
+            FieldError::new("vote_type", text, "must be accurate, misleading or false")
+        })
+    });
+    let comment = members
+        .optional_string("comment")
+        .and_then(|text| text.map_or(Ok(None), |text| comment(&text, longest)));
+    match (opinion, comment) {
+        (Ok(opinion), Ok(comment)) => Ok((opinion, comment)),
+        (opinion, comment) => Err(ApiError::invalid(
+            opinion.err().into_iter().chain(comment.err()).collect(),
+        )),
+    }
+}
+
+/// A comment without the white space around it; an empty one is none.
+fn comment(text: &str, longest: usize) -> Result<Option<String>, FieldError> {
+    let text = text.trim();
+    let fault = |message: String| Err(FieldError::new("comment", text, message));
+    let length = text.chars().count();
+    if length > longest {
+        return fault(format!("has {length} characters, {longest} are possible"));
+    }
+    if text
+        .chars()
+        .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+    {
+        return fault("must not hold control characters".to_owned());
+    }
+    Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(body: &str) -> Vec<String> {
+        let error = parse(body.as_bytes(), 5).unwrap_err().body("r");
+        let errors = error["details"]["errors"].as_array().unwrap().clone();
+        let told = errors.iter().map(|one| {
+            let text = |key: &str| one[key].as_str().unwrap().to_owned();
+            format!("{}: {}", text("field"), text("message"))
+        });
+        told.collect()
+    }
+
+    #[test]
+    fn a_vote_is_read_in_any_case_and_its_comment_without_white_space() {
+        let read = |body: &str| parse(body.as_bytes(), 5).unwrap();
+        assert_eq!(read(r#"{"vote_type":"FALSE"}"#), (Opinion::False, None));
+        for (comment, kept) in [
+            ("null", None),
+            ("\"\"", None),
+            ("\"  \\n \"", None),
+            ("\" a b \"", Some("a b")),
+            ("\"  12345  \"", Some("12345")),
+            (
+                "\"\u{1f600}\u{1f600}\u{1f600}\u{1f600}\u{1f600}\"",
+                Some("\u{1f600}\u{1f600}\u{1f600}\u{1f600}\u{1f600}"),
+            ),
+            ("\"a\\nb\"", Some("a\nb")),
+        ] {
+            let body = format!(r#"{{"vote_type":"Misleading","comment":{comment}}}"#);
+            assert_eq!(read(&body), (Opinion::Misleading, kept.map(str::to_owned)));
+        }
+    }
+
+    #[test]
+    fn every_field_at_fault_is_told_at_once() {
+        let missing = ["vote_type: is required"];
+        assert_eq!(faults("{}"), missing);
+        assert_eq!(faults(r#"{"vote_type":null}"#), missing);
+        assert_eq!(
+            faults(r#"{"vote_type":"maybe","comment":"123456"}"#),
+            [
+                "vote_type: must be accurate, misleading or false",
+                "comment: has 6 characters, 5 are possible"
+            ]
+        );
+        assert_eq!(
+            faults(r#"{"vote_type":1,"comment":{}}"#),
+            ["vote_type: must be a string", "comment: must be a string"]
+        );
+        for comment in ["a\\u0000", "\\u001b[2J", "\\u0085a"] {
+            let body = format!(r#"{{"vote_type":"false","comment":"x{comment}"}}"#);
+            assert_eq!(faults(&body).len(), 1, "{comment}");
+        }
+        let surrogate = r#"{"vote_type":"false","comment":"\ud800"}"#;
+        assert_eq!(faults(surrogate), ["comment: must be a string"]);
+        let twice = r#"{"vote_type":"false","vote_type":"accurate"}"#;
+        assert_eq!(faults(twice), ["vote_type: is given more than once"]);
+    }
+}

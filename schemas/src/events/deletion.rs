@@ -1,0 +1,85 @@
+//! A deletion on `trustcard.detections`: the analysis is gone, and whatever comes later of a run that had begun is void. It goes
+//! the way of detections, so that it stands behind those of the post that were there before it.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::detections::Detections;
+use crate::{
+    DecodeError, Event, Header, PostRef, Record, decode,
+    envelope::{Input, encode, text},
+    identity, topics,
+};
+
+/// Somebody deleted an analysis.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Deletion {
+    /// The analysis.
+    pub analysis_id: Uuid,
+    /// Its post.
+    pub post: PostRef,
+    /// When, to the millisecond: every run that had begun by then is void.
+    pub deleted_at: Timestamp,
+}
+
+impl Deletion {
+    /// Tombstones for who reads results: on `results`, and on `results.latest` when the analysis is the newest of its post. They
+    /// carry the attributes of the deletion and no value.
+    ///
+    /// # Errors
+    /// When it can't be written as JSON.
+    pub fn tombstones(&self, latest: bool) -> Result<Vec<Record>, serde_json::Error> {
+        let mut result = encode(topics::RESULTS, self)?;
+        result.value = None;
+        result.key = Some(self.analysis_id.to_string().into());
+        if !latest {
+            return Ok(vec![result]);
+        }
+        let mut newest = result.clone();
+        newest.topic = topics::RESULTS_LATEST.to_owned();
+        newest.key = Some(self.post.post_id.clone().into());
+        Ok(vec![result, newest])
+    }
+}
+
+impl Event for Deletion {
+    const TYPE: &'static str = "trustcard.analysis.deleted.v1";
+    const SOURCE: &'static str = "/trustcard/ingest-api";
+    const SCHEMA: &'static str = "analysis-deleted";
+
+    fn id(&self) -> Uuid {
+        let (id, at) = (
+            self.analysis_id.to_string(),
+            self.deleted_at.as_millisecond().to_string(),
+        );
+        identity::derive(&[Self::TYPE, &id, &at])
+    }
+
+    fn key(&self) -> String {
+        self.post.post_id.clone()
+    }
+
+    fn time(&self) -> Timestamp {
+        self.deleted_at
+    }
+}
+
+/// What `trustcard.detections` carries.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ToScore {
+    /// A post whose pictures were looked at.
+    Detected(Box<Detections>),
+    /// An analysis that is gone.
+    Deleted(Deletion),
+}
+
+impl Input for ToScore {
+    fn read(headers: &[Header], value: Option<&[u8]>) -> Result<Self, DecodeError> {
+        if text(headers, "ce_type") == Some(Deletion::TYPE) {
+            return decode(headers, value).map(Self::Deleted);
+        }
+        decode(headers, value).map(|detected| Self::Detected(Box::new(detected)))
+    }
+}
