@@ -183,7 +183,7 @@ pub async fn limit(State(limiter): State<RateLimiter>, request: Request, next: N
     response
 }
 
-fn is_exempt(path: &str) -> bool {
+pub(crate) fn is_exempt(path: &str) -> bool {
     EXEMPT.iter().any(|exempt| {
         path.strip_prefix(exempt)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -3,8 +3,10 @@
 pub mod analyze;
 pub mod batch;
 pub mod batches;
+pub mod docs;
 pub mod health;
 pub mod home;
+pub mod probes;
 pub mod reports;
 pub mod results;
 pub mod status;

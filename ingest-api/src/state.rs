@@ -11,6 +11,7 @@ use crate::{
     caller::{Proxies, Pseudonyms},
     config::ApiConfig,
     metrics::Metrics,
+    openapi::Document,
     pages::Pages,
     rate_limit::RateLimiter,
     router,
@@ -45,6 +46,9 @@ pub enum StartError {
     /// A page can't be compiled.
     #[error("the pages of the API can't be read: {0}")]
     Pages(#[from] minijinja::Error),
+    /// The API's description can't be written.
+    #[error("the API's description can't be written: {0}")]
+    Document(#[from] serde_json::Error),
     /// The secret can't be a key.
     #[error("SECRET_KEY can't be used: {0}")]
     Secret(#[from] hmac::digest::InvalidLength),
@@ -62,6 +66,7 @@ pub struct AppState {
     pub(crate) registry: Registry,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) pages: Arc<Pages>,
+    pub(crate) document: Arc<Document>,
     pub(crate) proxies: Arc<Proxies>,
     pub(crate) limiter: RateLimiter,
     pub(crate) version: &'static str,
@@ -73,13 +78,15 @@ impl AppState {
     /// # Errors
     /// See [`StartError`].
     pub fn new(parts: Parts) -> Result<Self, StartError> {
+        let document = Document::new(router::document(parts.config.enable_metrics))?;
         let metrics = Metrics::register(
             &parts.registry,
             &parts.config,
             parts.version,
-            router::ENDPOINTS
+            document
+                .endpoints
                 .iter()
-                .map(|endpoint| (endpoint.method, endpoint.path, endpoint.success)),
+                .map(|endpoint| (endpoint.method, endpoint.path.as_str(), endpoint.success)),
         )?;
         let config = &parts.config;
         let pseudonyms = Pseudonyms::new(config.secret_key.expose_secret().as_bytes())?;
@@ -95,6 +102,7 @@ impl AppState {
             registry: parts.registry,
             metrics: Arc::new(metrics),
             pages: Arc::new(Pages::new()?),
+            document: Arc::new(document),
             proxies: Arc::new(proxies),
             limiter,
             version: parts.version,

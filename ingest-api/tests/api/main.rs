@@ -5,6 +5,7 @@ mod batch;
 mod errors;
 mod faults;
 mod limits;
+mod openapi;
 mod ops;
 mod pages;
 mod projection;

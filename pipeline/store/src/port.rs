@@ -12,6 +12,7 @@ use schemas::{
     AnalysisResult, Halt, PictureFinding, PostRef, Reason, Run, Submission, events::scraped::Post,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 mod feedback;
@@ -221,7 +222,7 @@ pub struct Page {
 }
 
 /// Analyses by status.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Totals {
     /// Accepted, not begun.
     pub pending: u64,
