@@ -233,3 +233,59 @@ async fn security_headers() {
         }
     }
 }
+
+#[tokio::test]
+async fn invalid_vote_types() {
+    let server = Server::start().await;
+    let path = format!("/api/reports/{}/feedback", server.submit().await);
+    for vote in [
+        json!("true"),
+        json!(""),
+        json!("accurate!"),
+        json!(5),
+        json!(null),
+    ] {
+        let answer = server.post(&path, &json!({ "vote_type": vote })).await;
+        let details = answer.error(422, "INVALID_INPUT");
+        assert_eq!(details["field"], "vote_type", "{vote}");
+    }
+    let details = server
+        .post(&path, &json!({}))
+        .await
+        .error(422, "INVALID_INPUT");
+    assert_eq!(fields(&details), ["vote_type"]);
+    let counted = server.get(&path).await.json();
+    assert_eq!(counted["summary"]["total_votes"], 0, "{counted}");
+    let answer = server
+        .post(&path, &json!({ "vote_type": "MisLeading" }))
+        .await;
+    assert!(
+        (200..300).contains(&answer.status),
+        "any case: {}",
+        answer.status
+    );
+    assert_eq!(answer.json()["summary"]["misleading"], 1);
+}
+
+#[tokio::test]
+async fn comment_validation() {
+    let server = Server::start().await;
+    let path = format!("/api/reports/{}/feedback", server.submit().await);
+    let vote = |comment: &str| json!({ "vote_type": "accurate", "comment": comment });
+    let too_long = server.post(&path, &vote(&"é".repeat(1001))).await;
+    let details = too_long.error(422, "INVALID_INPUT");
+    assert_eq!(details["field"], "comment");
+    let both = json!({ "vote_type": "maybe", "comment": 5 });
+    let details = server.post(&path, &both).await.error(422, "INVALID_INPUT");
+    assert_eq!(fields(&details), ["vote_type", "comment"], "all at once");
+    let longest = "é".repeat(1000);
+    let padded = format!("  \n{longest}\t ");
+    let answer = server.post(&path, &vote(&padded)).await;
+    assert!(
+        (200..300).contains(&answer.status),
+        "characters, trimmed: {}",
+        answer.status
+    );
+    let told = server.get(&path).await.json();
+    assert_eq!(told["recent_comments"][0]["comment"], longest.as_str());
+}
