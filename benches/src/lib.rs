@@ -7,4 +7,4 @@ pub mod spread;
 pub mod work;
 
 pub use report::{Figure, Mark, Report};
-pub use spread::Spread;
+pub use spread::{Quantiles, Spread};

@@ -33,16 +33,26 @@ fn ticks(stat: &str) -> Option<f64> {
 /// # Errors
 /// When there is no such process.
 pub fn peak_mib(pid: u32) -> io::Result<f64> {
+    memory_mib(pid, "VmHWM:")
+}
+
+/// Memory a process has resident now, MiB.
+///
+/// # Errors
+/// When there is no such process.
+pub fn resident_mib(pid: u32) -> io::Result<f64> {
+    memory_mib(pid, "VmRSS:")
+}
+
+fn memory_mib(pid: u32, field: &str) -> io::Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    peak(&status)
+    kib(&status, field)
         .map(|kib| kib / 1024.0)
         .ok_or_else(|| io::Error::other(format!("process {pid} has ended")))
 }
 
-fn peak(status: &str) -> Option<f64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+fn kib(status: &str, field: &str) -> Option<f64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -58,10 +68,11 @@ mod tests {
     }
 
     #[test]
-    fn peak_memory_is_read_and_a_process_without_any_has_none() {
+    fn memory_is_read_and_a_process_without_any_has_none() {
         let status = "Name:\tx\nVmPeak:\t  99 kB\nVmHWM:\t   2048 kB\nVmRSS:\t 10 kB\n";
-        assert_eq!(peak(status), Some(2048.0));
-        assert_eq!(peak("Name:\tx\nState:\tZ (zombie)\n"), None);
+        assert_eq!(kib(status, "VmHWM:"), Some(2048.0));
+        assert_eq!(kib(status, "VmRSS:"), Some(10.0));
+        assert_eq!(kib("Name:\tx\nState:\tZ (zombie)\n", "VmRSS:"), None);
     }
 
     #[test]
@@ -69,6 +80,7 @@ mod tests {
         let pid = std::process::id();
         let before = cpu_seconds(pid).unwrap();
         while cpu_seconds(pid).unwrap() < before + 0.02 {}
-        assert!(peak_mib(pid).unwrap() > 0.1);
+        let (peak, now) = (peak_mib(pid).unwrap(), resident_mib(pid).unwrap());
+        assert!(now > 0.1 && peak >= now * 0.5, "{now} {peak}");
     }
 }

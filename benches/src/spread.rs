@@ -1,4 +1,4 @@
-//! Median and range of a few measurements.
+//! Median and range of a few measurements, and percentiles of many.
 
 use std::fmt;
 
@@ -46,9 +46,32 @@ impl fmt::Display for Spread {
     }
 }
 
+/// The 50th, 90th and 99th percentile by nearest rank.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quantiles(pub [f64; 3]);
+
+impl Quantiles {
+    /// Those of `figures`; NaN when there are none.
+    #[must_use]
+    pub fn of(mut figures: Vec<f64>) -> Self {
+        figures.sort_by(f64::total_cmp);
+        Self([50, 90, 99].map(|percent| {
+            let rank = (figures.len() * percent).div_ceil(100).max(1);
+            figures.get(rank - 1).copied().unwrap_or(f64::NAN)
+        }))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quantile_is_a_figure_that_was_measured() {
+        let figures = (1..=200).rev().map(f64::from).collect();
+        assert_eq!(Quantiles::of(figures).0, [100.0, 180.0, 198.0]);
+        assert_eq!(Quantiles::of(vec![7.0]).0, [7.0; 3]);
+    }
 
     #[test]
     fn the_median_is_the_middle_whatever_the_order() {

@@ -6,7 +6,7 @@ set -euo pipefail
 
 need_build_tools
 # Row 19 steps the clock of one process with it.
-[ -e "/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketime.so.1" ] || need_packages libfaketime
+need_faketime
 infra/dev/servers.sh up
 say "Building (release)"
 cargo build --release --locked -p trustcard -p trustcard-tests --bins

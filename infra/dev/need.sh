@@ -31,6 +31,11 @@ need_command() {
     command -v "$1" >/dev/null || need_packages "${2:-$1}"
 }
 
+# Debian's libfaketime, which gives one process a clock of its own.
+need_faketime() {
+    [ -e "/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketime.so.1" ] || need_packages libfaketime
+}
+
 # Sets `promtool`.
 need_promtool() {
     need_program prometheus /usr/bin/promtool

@@ -8,6 +8,8 @@ need_build_tools
 need_command kcat # an independent client reads what TrustCard writes
 need_command openssl # makes certificates
 need_nginx
+need_command chromium # opens the documentation
+need_faketime # a minute passes for one test's server alone
 
 say "Building TrustCard and its tests"
 # All targets at once: the tests run the binary, and building it apart would compile many dependencies a second time.
@@ -41,4 +43,12 @@ say "Testing"
 # More threads than processors: most tests wait for a broker, a server or a process of their own.
 export RUST_TEST_THREADS="${RUST_TEST_THREADS:-8}"
 cargo test --workspace --locked --no-fail-fast -- "${tests[@]}"
+
+asked=0
+infra/dev/schemathesis.sh "${CARGO_TARGET_DIR:-target}/debug/trustcard" || asked=$?
+if [ "$asked" = 3 ] && [ "${CI:-}" != true ]; then
+    say "SKIPPED schemathesis, for want of PyPI"
+elif [ "$asked" != 0 ]; then
+    die "the API does not keep what its description promises; see above"
+fi
 [ "$code" = 0 ] || say "SKIPPED $(wc -l <<<"$real") tests, for want of Kafka and Cassandra: $suites"

@@ -219,6 +219,18 @@ mod tests {
         store::SqliteStore::open(&path, store::StorePolicy::default()).unwrap()
     }
 
+    /// A path for every code, named like it, that answers with it.
+    fn failing() -> Router {
+        let route =
+            |code: Code| get(move || async move { Err::<(), _>(ApiError::new(code, "So.")) });
+        let routes = Code::ALL.iter().fold(Router::new(), |routes, code| {
+            routes.route(&format!("/{}", code.name()), route(*code))
+        });
+        let mut config = ApiConfig::default();
+        config.rate_limit.enabled = false;
+        around(routes, config)
+    }
+
     async fn ask(app: Router, path: &str, id: &str) -> (StatusCode, serde_json::Value) {
         let request = axum::http::Request::get(path)
             .header("x-request-id", id)
@@ -247,12 +259,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_code_has_the_one_shape_on_the_wire_in_both_forms() {
-        let failing =
-            |code: Code| get(move || async move { Err::<(), _>(ApiError::new(code, "So.")) });
-        let routes = Code::ALL.iter().fold(Router::new(), |routes, code| {
-            routes.route(&format!("/{}", code.name()), failing(*code))
-        });
-        let app = around(routes, ApiConfig::default());
+        let app = failing();
         for code in Code::ALL {
             let path = format!("/{}", code.name());
             let (status, body) = ask(app.clone(), &path, "r-1").await;
@@ -314,6 +321,10 @@ mod tests {
             .init();
         ask(app(ApiConfig::default()), "/panics", "logged-1").await;
         ask(app(ApiConfig::default()), "/nowhere?secret=1", "logged-2").await;
+        for code in Code::ALL {
+            let path = format!("/{}", code.name());
+            ask(failing(), &path, &format!("logged-{}", code.name())).await;
+        }
         let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
         let line = |id: &str, what: &str| {
             let id = format!("request_id=\"{id}\"");
@@ -332,5 +343,12 @@ mod tests {
         let nowhere = line("logged-2", "answered");
         assert!(nowhere.contains("route=\"unmatched\"") && nowhere.contains("status=404"));
         assert!(!text.contains("secret=1"), "{text}");
+        for code in Code::ALL {
+            let told = line(&format!("logged-{}", code.name()), "answered");
+            assert!(
+                told.contains(&format!("status={}", code.status())),
+                "{told}"
+            );
+        }
     }
 }

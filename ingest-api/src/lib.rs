@@ -7,7 +7,7 @@
 //! - [`layers`]: what every request passes through; [`request_id`], [`metrics`], [`caller`], [`rate_limit`], [`cors`],
 //!   [`security`] and [`error`] belong to it;
 //! - [`body`], [`extract`] and [`accept`]: reading requests; [`keys`] and [`access`]: who may do what; [`cache`]: results in memory;
-//! - `routes`: one file a group of paths;
+//! - `routes`: one file a group of paths; [`openapi`]: what is said of them to callers;
 //! - [`record`]: the projection of submissions into rows.
 #![warn(missing_docs)]
 
@@ -24,6 +24,7 @@ pub mod intake;
 pub mod keys;
 pub mod layers;
 pub mod metrics;
+pub mod openapi;
 pub mod pages;
 pub mod rate_limit;
 pub mod record;

@@ -47,11 +47,11 @@ impl Metrics {
     ///
     /// # Errors
     /// When one of the names is taken.
-    pub fn register(
+    pub fn register<'a>(
         registry: &Registry,
         config: &ApiConfig,
         version: &str,
-        endpoints: impl IntoIterator<Item = (&'static str, &'static str, u16)>,
+        endpoints: impl IntoIterator<Item = (&'a str, &'a str, u16)>,
     ) -> prometheus::Result<Self> {
         let requests = IntCounterVec::new(
             Opts::new("trustcard_http_requests_total", "HTTP requests answered."),

@@ -7,7 +7,7 @@ use schemas::events::result::{AnalysisResult, Coverage};
 use serde::Serialize;
 use store::{AnalysisRow, Status, StorePolicy};
 
-use crate::{config::ApiConfig, error::ApiError, router::ENDPOINTS, views};
+use crate::{config::ApiConfig, error::ApiError, openapi::Endpoint, views};
 
 /// Colour of the badge where a result has none.
 const NEUTRAL: &str = "#6b7280";
@@ -33,14 +33,19 @@ impl Pages {
     ///
     /// # Errors
     /// 500 when it can't be rendered.
-    pub fn home(&self, config: &ApiConfig, version: &str) -> Result<Html<String>, ApiError> {
+    pub fn home(
+        &self,
+        config: &ApiConfig,
+        version: &str,
+        endpoints: &[Endpoint],
+    ) -> Result<Html<String>, ApiError> {
         self.render(
             "home.html",
             context! {
                 app_name => config.app_name.as_str(),
                 environment => config.environment.name(),
                 version,
-                endpoints => Value::from(Serde(ENDPOINTS)),
+                endpoints => Value::from(Serde(endpoints)),
             },
         )
     }

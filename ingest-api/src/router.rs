@@ -1,139 +1,90 @@
-//! Every path of the API.
+//! Every path of the API, each with its description: a handler that is not annotated does not get in.
 
-use axum::{
-    Router,
-    routing::{delete, get, post},
-};
-use serde::Serialize;
+use axum::{Router, routing::get};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    layers,
+    layers, openapi,
     routes::{
-        analyze, batch, batches, cache, deletion, feedback, health, home, reports, results, status,
+        analyze, batch, batches, cache, deletion, docs, feedback, health, home, probes, reports,
+        results, status,
     },
     state::AppState,
 };
 
-/// A path and what it is for.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Endpoint {
-    /// The method.
-    pub method: &'static str,
-    /// The route pattern.
-    pub path: &'static str,
-    /// What it is for.
-    pub about: &'static str,
-    /// Status of its usual answer.
-    #[serde(skip)]
-    pub success: u16,
-}
-
-const fn endpoint(
-    method: &'static str,
-    path: &'static str,
-    success: u16,
-    about: &'static str,
-) -> Endpoint {
-    Endpoint {
-        method,
-        path,
-        about,
-        success,
-    }
-}
-
-/// What there is, as the home page and the metrics know it.
-pub const ENDPOINTS: &[Endpoint] = &[
-    endpoint("POST", "/api/analyze", 202, "submit a post"),
-    endpoint(
-        "POST",
-        "/api/analyze/batch",
-        202,
-        "submit up to 10,000 posts",
-    ),
-    endpoint("GET", "/api/batches/{batch_id}", 200, "progress of a batch"),
-    endpoint("GET", "/api/results", 200, "analyses, newest first"),
-    endpoint("GET", "/api/results/{analysis_id}", 200, "one analysis"),
-    endpoint(
-        "DELETE",
-        "/api/results/{analysis_id}",
-        200,
-        "delete an analysis (admin key)",
-    ),
-    endpoint(
-        "GET",
-        "/api/reports/{analysis_id}",
-        200,
-        "one analysis as a page",
-    ),
-    endpoint(
-        "POST",
-        "/api/reports/{analysis_id}/feedback",
-        201,
-        "say what you think of a result",
-    ),
-    endpoint(
-        "GET",
-        "/api/reports/{analysis_id}/feedback",
-        200,
-        "what readers think of a result",
-    ),
-    endpoint("GET", "/api/cache/stats", 200, "what is kept for reuse"),
-    endpoint(
-        "DELETE",
-        "/api/cache/clear",
-        200,
-        "forget what is kept for reuse (admin key)",
-    ),
-    endpoint(
-        "DELETE",
-        "/api/cache/analysis/{url}",
-        200,
-        "forget what is kept of one post (admin key)",
-    ),
-    endpoint("GET", "/status", 200, "version, settings and counts"),
-    endpoint(
-        "GET",
-        "/health",
-        200,
-        "state of everything the service needs",
-    ),
-    endpoint("GET", "/health/live", 200, "whether the process lives"),
-    endpoint("GET", "/health/ready", 200, "whether it should get traffic"),
-    endpoint("GET", "/metrics", 200, "metrics for Prometheus"),
-    endpoint("GET", "/", 200, "this page"),
-];
-
 /// The whole API.
 pub fn router(state: AppState) -> Router {
-    let ops = engine::ops::router(engine::ops::Ops {
-        readiness: state.readiness.clone(),
-        registry: state.registry.clone(),
-        metrics_enabled: state.config.enable_metrics,
-    });
     let around = layers::Around::of(&state);
-    let routes = Router::new()
-        .route("/", get(home::home))
+    let (routes, _) = described(state.config.enable_metrics);
+    layers::apply(routes.with_state(state), around)
+}
+
+/// The document of an API that shows its metrics or does not.
+#[must_use]
+pub fn document(metrics: bool) -> OpenApi {
+    described(metrics).1
+}
+
+fn described(metrics: bool) -> (Router<AppState>, OpenApi) {
+    let mut routes = OpenApiRouter::with_openapi(openapi::beginning())
+        .routes(routes!(home::home))
+        .routes(routes!(analyze::analyze))
+        .routes(routes!(batch::analyze_batch))
+        .routes(routes!(batches::batch))
+        .routes(routes!(results::list))
+        .routes(routes!(results::result, deletion::delete))
+        .routes(routes!(reports::report))
+        .routes(routes!(feedback::read, feedback::give))
+        .routes(routes!(cache::stats))
+        .routes(routes!(cache::clear))
+        .routes(routes!(cache::forget))
+        .routes(routes!(health::health))
+        .routes(routes!(probes::live))
+        .routes(routes!(probes::ready))
+        .routes(routes!(status::status))
+        .routes(routes!(docs::document))
+        .routes(routes!(docs::docs))
+        .routes(routes!(docs::redoc));
+    if metrics {
+        routes = routes.routes(routes!(probes::metrics));
+    }
+    let (routes, document) = routes.split_for_parts();
+    // What pages are made of is no part of the API.
+    let routes = routes
         .route("/assets/trustcard.css", get(home::style))
-        .route("/api/analyze", post(analyze::analyze))
-        .route("/api/analyze/batch", post(batch::analyze_batch))
-        .route("/api/batches/{batch_id}", get(batches::batch))
-        .route("/api/results", get(results::list))
-        .route(
-            "/api/results/{analysis_id}",
-            get(results::result).delete(deletion::delete),
-        )
-        .route("/api/reports/{analysis_id}", get(reports::report))
-        .route(
-            "/api/reports/{analysis_id}/feedback",
-            get(feedback::read).post(feedback::give),
-        )
-        .route("/api/cache/stats", get(cache::stats))
-        .route("/api/cache/clear", delete(cache::clear))
-        .route("/api/cache/analysis/{url}", delete(cache::forget))
-        .route("/health", get(health::health))
-        .route("/status", get(status::status))
-        .with_state(state)
-        .merge(ops);
-    layers::apply(routes, around)
+        .route("/docs/", get(docs::index))
+        .route("/docs/{file}", get(docs::file));
+    (routes, openapi::complete(document))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Paths that no document describes: files of pages.
+    const FILES: [&str; 3] = ["/assets/trustcard.css", "/docs/", "/docs/{file}"];
+
+    /// Every path of a router. It shows them in its debug form alone.
+    fn paths(router: &Router<AppState>) -> BTreeSet<String> {
+        let shown = format!("{router:?}");
+        let (_, rest) = shown.split_once("paths: {").unwrap();
+        let (paths, _) = rest.split_once("fallback_router").unwrap();
+        let quoted = paths.split('"').skip(1).step_by(2);
+        quoted.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_path_is_described_and_no_other() {
+        for metrics in [true, false] {
+            let (router, document) = described(metrics);
+            let described: BTreeSet<String> = document.paths.paths.keys().cloned().collect();
+            let files = FILES.iter().map(ToString::to_string);
+            let expected: BTreeSet<String> = described.iter().cloned().chain(files).collect();
+            assert_eq!(paths(&router), expected);
+            assert_eq!(described.contains("/metrics"), metrics);
+        }
+    }
 }

@@ -16,6 +16,7 @@ use crate::{
     error::ApiError,
     keys::Keys,
     metrics::Metrics,
+    openapi::Document,
     pages::Pages,
     rate_limit::RateLimiter,
     router,
@@ -50,6 +51,9 @@ pub enum StartError {
     /// A page can't be compiled.
     #[error("the pages of the API can't be read: {0}")]
     Pages(#[from] minijinja::Error),
+    /// The API's description can't be written.
+    #[error("the API's description can't be written: {0}")]
+    Document(#[from] serde_json::Error),
     /// The secret can't be a key.
     #[error("SECRET_KEY can't be used: {0}")]
     Secret(#[from] hmac::digest::InvalidLength),
@@ -70,6 +74,7 @@ pub struct AppState {
     pub(crate) knowing: Knowing,
     pub(crate) pseudonyms: Pseudonyms,
     pub(crate) results: Results,
+    pub(crate) document: Arc<Document>,
     pub(crate) limiter: RateLimiter,
     pub(crate) version: &'static str,
 }
@@ -80,13 +85,15 @@ impl AppState {
     /// # Errors
     /// See [`StartError`].
     pub fn new(parts: Parts) -> Result<Self, StartError> {
+        let document = Document::new(router::document(parts.config.enable_metrics))?;
         let metrics = Metrics::register(
             &parts.registry,
             &parts.config,
             parts.version,
-            router::ENDPOINTS
+            document
+                .endpoints
                 .iter()
-                .map(|endpoint| (endpoint.method, endpoint.path, endpoint.success)),
+                .map(|endpoint| (endpoint.method, endpoint.path.as_str(), endpoint.success)),
         )?;
         let config = &parts.config;
         let pseudonyms = Pseudonyms::new(config.secret_key.expose_secret().as_bytes())?;
@@ -111,6 +118,7 @@ impl AppState {
             knowing,
             pseudonyms,
             results,
+            document: Arc::new(document),
             limiter,
             version: parts.version,
         })

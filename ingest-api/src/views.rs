@@ -9,30 +9,46 @@ use schemas::{
 };
 use serde::Serialize;
 use store::{AnalysisRow, BatchProgress, Status, StorePolicy, Totals};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// GET /api/results/{analysis_id}.
-#[derive(Debug, Serialize)]
+/// An analysis.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Analysis)]
 pub struct ResultView<'a> {
+    /// Its id.
     analysis_id: Uuid,
+    /// The shortcode.
     post_id: &'a str,
+    /// Where it stands.
     status: Status,
     /// 0 to 100.
     progress: u8,
+    /// Where it stands, in words.
     message: String,
+    /// 0 to 100; higher is better. Null until it is completed.
     trust_score: Option<f64>,
+    /// A+ to F.
     grade: Option<&'a str>,
+    /// What the grade means.
     grade_info: Option<&'a GradeInfo>,
+    /// How the score came about: every reason with its points.
     trust_score_breakdown: Option<&'a Breakdown>,
+    /// The post's own facts.
     post_info: Option<&'a PostInfo>,
+    /// What each component found.
     analysis_results: Option<&'a ComponentResults>,
+    /// What was checked and what was not.
     coverage: &'a [Coverage],
     /// Seconds from the run's start to its end.
     processing_time: Option<f64>,
     /// Whether the newest submission found this result instead of beginning it.
     cached: bool,
+    /// Why it failed.
     error: Option<&'a Failure>,
+    /// When it was submitted first.
     created_at: Timestamp,
+    /// When it ended.
     completed_at: Option<Timestamp>,
 }
 
@@ -64,26 +80,38 @@ impl<'a> ResultView<'a> {
     }
 }
 
-/// One entry of GET /api/results.
-#[derive(Debug, Serialize)]
+/// An analysis in short.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ListedAnalysis)]
 pub struct ListedView<'a> {
+    /// Its id.
     analysis_id: Uuid,
+    /// The shortcode.
     post_id: &'a str,
+    /// Canonical address of the post.
     url: &'a str,
+    /// Where it stands.
     status: Status,
+    /// 0 to 100.
     progress: u8,
+    /// 0 to 100; higher is better.
     trust_score: Option<f64>,
+    /// A+ to F.
     grade: Option<&'a str>,
-    /// What moved the score most, strongest first; `None` where there is no score.
+    /// What moved the score most, strongest first; null where there is no score.
     reasons: Option<Vec<ListedReason<'a>>>,
+    /// Why it failed.
     error: Option<&'a Failure>,
+    /// When it was submitted first.
     created_at: Timestamp,
+    /// When it ended.
     completed_at: Option<Timestamp>,
 }
 
 /// An adjustment of the score, in short.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct ListedReason<'a> {
+    /// Such as `AI-Generated Content`.
     category: &'a str,
     /// Signed points.
     impact: f64,
@@ -131,19 +159,27 @@ impl<'a> ListedView<'a> {
     }
 }
 
-/// GET /api/batches/{batch_id}.
-#[derive(Debug, Serialize)]
+/// How far a batch is.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Batch)]
 pub struct BatchView {
+    /// Its id.
     batch_id: Uuid,
+    /// Accepted items by where they stand.
     counts: Totals,
+    /// Accepted items.
     total: u64,
     /// Share of items that ended, 0 to 100, one decimal, rounded down: 100 means all.
     percent: f64,
+    /// URLs that repeated the post of an earlier one in the request.
     duplicates: u32,
+    /// URLs that were not accepted.
     rejected: u32,
     /// Items that found an earlier analysis instead of beginning one.
     reused: u64,
+    /// When it was submitted.
     created_at: Timestamp,
+    /// When its last item ended.
     completed_at: Option<Timestamp>,
 }
 

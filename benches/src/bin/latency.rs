@@ -5,7 +5,7 @@
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use benches::{Figure, Mark, Report, Spread};
+use benches::{Figure, Mark, Quantiles, Report, Spread};
 use clap::Parser;
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -133,19 +133,6 @@ fn report(accepted: Vec<f64>, ended: Vec<f64>, measurement: bool) -> Result<Repo
     })
 }
 
-/// The 50th, 90th and 99th percentile by nearest rank.
-struct Quantiles([f64; 3]);
-
-impl Quantiles {
-    fn of(mut figures: Vec<f64>) -> Self {
-        figures.sort_by(f64::total_cmp);
-        Self([50, 90, 99].map(|percent| {
-            let rank = (figures.len() * percent).div_ceil(100).max(1);
-            figures.get(rank - 1).copied().unwrap_or(f64::NAN)
-        }))
-    }
-}
-
 fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
@@ -153,13 +140,6 @@ fn ms(time: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_quantile_is_a_figure_that_was_measured() {
-        let figures = (1..=200).rev().map(f64::from).collect();
-        assert_eq!(Quantiles::of(figures).0, [100.0, 180.0, 198.0]);
-        assert_eq!(Quantiles::of(vec![7.0]).0, [7.0; 3]);
-    }
 
     #[test]
     fn a_slow_tail_misses_its_mark_alone() {

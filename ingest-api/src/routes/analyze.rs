@@ -8,6 +8,7 @@ use axum::{
 use schemas::{PostRef, events::submission::Origin};
 use serde::Serialize;
 use store::{Status, begins_new_run};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
     caller::Caller,
     error::{ApiError, FieldError},
     intake,
+    openapi::{refusals::Refusal, shapes::AnalyzeRequest},
     request_id::RequestId,
     state::AppState,
     views,
@@ -24,11 +26,15 @@ use crate::{
 const ESTIMATED_TIME_S: u32 = 30;
 
 /// The answer, 202.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Accepted {
+    /// Ask for its result under this id.
     analysis_id: Uuid,
+    /// The shortcode.
     post_id: String,
+    /// Where it stands.
     status: Status,
+    /// The same in words.
     message: &'static str,
     /// Seconds; 0 when it is done.
     estimated_time: u32,
@@ -36,7 +42,32 @@ pub struct Accepted {
     cached: bool,
 }
 
-/// Accepts a post, or says which analysis of it there is.
+/// Submit a post
+///
+/// Accepts it, or says which analysis of it there is: the same post again within seven days is the same analysis, one that failed
+/// runs again, `force` makes a new one. 202 comes after the broker's acknowledgement, never before.
+#[utoipa::path(
+    post,
+    path = "/api/analyze",
+    operation_id = "submit_post",
+    tag = "submissions",
+    security((), ("key" = [])),
+    request_body(content = AnalyzeRequest, examples(
+        ("post" = (summary = "A post", value = json!({ "url": "https://www.instagram.com/p/DTCsatire01/" }))),
+        ("again" = (
+            summary = "A new analysis of it",
+            value = json!({ "url": "https://www.instagram.com/reel/DTCsatire01/?igsh=abc", "force": true })
+        ))
+    )),
+    responses(
+        (status = 202, description = "Accepted, or answered by an earlier analysis.", body = Accepted),
+        Refusal<400>,
+        Refusal<413>,
+        Refusal<415>,
+        Refusal<422>,
+        Refusal<503>
+    )
+)]
 pub async fn analyze(
     State(state): State<AppState>,
     id: RequestId,

@@ -11,6 +11,7 @@ use schemas::{PostRef, Submission, events::submission::Origin};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use store::{NewBatch, Status};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
@@ -19,12 +20,14 @@ use crate::{
     caller::Caller,
     error::{ApiError, Code},
     intake,
+    openapi::{refusals::Refusal, shapes::BatchRequest},
     state::AppState,
 };
 
 /// The answer, 202.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct AcceptedBatch {
+    /// Ask for its progress under this id.
     batch_id: Uuid,
     /// How many the broker acknowledged.
     accepted: usize,
@@ -36,31 +39,73 @@ pub struct AcceptedBatch {
     items: Vec<Item>,
 }
 
-#[derive(Debug, Serialize)]
+/// A URL that was not accepted.
+#[derive(Debug, Serialize, ToSchema)]
 struct Rejected {
+    /// Its place in the request, from 0.
     index: u32,
     /// What was sent, cut where it is long.
     url: String,
+    /// Why.
     error: ItemError,
     /// Whether the same URL may be accepted later.
     retryable: bool,
 }
 
-#[derive(Debug, Serialize)]
+/// Why a URL was not accepted.
+#[derive(Debug, Serialize, ToSchema)]
 struct ItemError {
+    /// INVALID_INPUT or BROKER_UNAVAILABLE.
     code: &'static str,
+    /// A sentence for people.
     message: String,
 }
 
-#[derive(Debug, Serialize)]
+/// A URL that was accepted.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AcceptedItem)]
 struct Item {
+    /// Its place in the request, from 0.
     index: u32,
+    /// Ask for its result under this id.
     analysis_id: Uuid,
+    /// The shortcode.
     post_id: String,
+    /// Where it stands.
     status: Status,
 }
 
-/// Accepts what can be accepted and says what became of the rest.
+/// Submit many posts
+///
+/// Accepts what can be accepted, at most 10,000 URLs and 10 MB, and says what became of the rest: one bad URL never fails it.
+/// Needs a key, except in development.
+#[utoipa::path(
+    post,
+    path = "/api/analyze/batch",
+    operation_id = "submit_batch",
+    tag = "submissions",
+    security((), ("key" = [])),
+    request_body(content = BatchRequest, examples(
+        ("posts" = (summary = "Two posts, one of them twice", value = json!({ "urls": [
+            "https://www.instagram.com/p/DTCsatire01/",
+            "https://www.instagram.com/reel/DTCevents01/",
+            "https://instagr.am/p/DTCevents01/"
+        ] }))),
+        ("mixed" = (summary = "One that is no post", value = json!({ "urls": [
+            "https://www.instagram.com/p/DTCvague001/",
+            "https://example.com/p/DTCvague001/"
+        ] })))
+    )),
+    responses(
+        (status = 202, description = "What could be accepted is.", body = AcceptedBatch),
+        Refusal<400>,
+        Refusal<401>,
+        Refusal<413>,
+        Refusal<415>,
+        Refusal<422>,
+        Refusal<503>
+    )
+)]
 pub async fn analyze_batch(
     State(state): State<AppState>,
     caller: Caller,

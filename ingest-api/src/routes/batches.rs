@@ -3,10 +3,26 @@
 use axum::{Json, extract::State};
 
 use crate::{
-    access, caller::Caller, error::ApiError, extract::BatchId, state::AppState, views::BatchView,
+    access, caller::Caller, error::ApiError, extract::BatchId, openapi::refusals::Refusal,
+    state::AppState, views::BatchView,
 };
 
-/// Progress of a batch. One that belongs to somebody else is as unknown as one that does not exist.
+/// Progress of a batch
+///
+/// A batch that belongs to somebody else is as unknown as one that does not exist.
+#[utoipa::path(
+    get,
+    path = "/api/batches/{batch_id}",
+    operation_id = "get_batch",
+    tag = "submissions",
+    security((), ("key" = [])),
+    params(("batch_id" = Uuid, Path, description = "As it was answered to the batch.")),
+    responses(
+        (status = 200, description = "How far it is.", body = BatchView),
+        Refusal<404>,
+        Refusal<422>
+    )
+)]
 pub async fn batch(
     State(state): State<AppState>,
     caller: Caller,

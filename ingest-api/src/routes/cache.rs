@@ -8,16 +8,20 @@ use jiff::Timestamp;
 use schemas::identity;
 use serde::Serialize;
 use store::Heartbeat;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::health::PATIENCE;
 use crate::{
-    access, cache::Holdings, caller::Caller, error::ApiError, extract::PostUrl, state::AppState,
+    access, cache::Holdings, caller::Caller, error::ApiError, extract::PostUrl,
+    openapi::refusals::{Refusal, StoreAway}, state::AppState,
 };
 
 /// What is kept.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = CacheStats)]
 pub struct Stats {
+    /// `available`.
     status: &'static str,
     /// Results and posts together.
     total_keys: u64,
@@ -32,23 +36,37 @@ pub struct Stats {
 }
 
 /// The answer to a clearing, 200.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CacheCleared)]
 pub struct Cleared {
+    /// The same in words.
     message: &'static str,
     /// Results that this replica forgot.
     analysis_cleared: u64,
 }
 
 /// The answer to forgetting a post, 200.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PostForgotten)]
 pub struct Forgotten {
+    /// The same in words.
     message: &'static str,
+    /// The shortcode.
     post_id: String,
     /// Its analysis of this moment; the result of that stays.
     analysis_id: Uuid,
 }
 
-/// GET /api/cache/stats.
+/// What is kept for reuse
+///
+/// Results in the memory of the replica that answers, and posts as the living scrapers count them.
+#[utoipa::path(
+    get,
+    path = "/api/cache/stats",
+    operation_id = "get_cache_stats",
+    tag = "cache",
+    responses((status = 200, description = "What is kept now.", body = Stats), StoreAway)
+)]
 pub async fn stats(State(state): State<AppState>) -> Result<Json<Stats>, ApiError> {
     let stats = read(&state, state.config.request_timeout()).await;
     stats
@@ -61,8 +79,23 @@ pub async fn told_in_time(state: &AppState) -> Option<Stats> {
     read(state, PATIENCE).await
 }
 
-/// DELETE /api/cache/clear: every scraped post is read anew from the upstream, and this replica's memory is empty. One write to the store,
+/// Forget what is kept for reuse
+///
+/// Every scraped post is read anew from the upstream, and this replica's memory is empty. One write to the store,
 /// however much is kept; other replicas follow within the life of what they hold.
+#[utoipa::path(
+    delete,
+    path = "/api/cache/clear",
+    operation_id = "clear_cache",
+    tag = "cache",
+    security(("key" = [])),
+    responses(
+        (status = 200, description = "It is forgotten.", body = Cleared),
+        Refusal<401>,
+        Refusal<403>,
+        StoreAway
+    )
+)]
 pub async fn clear(
     State(state): State<AppState>,
     caller: Caller,
@@ -76,7 +109,25 @@ pub async fn clear(
     }))
 }
 
-/// DELETE /api/cache/analysis/{url}: the same for one post.
+/// Forget one post
+///
+/// The post is read anew when it is submitted next. Its result is kept.
+#[utoipa::path(
+    delete,
+    path = "/api/cache/analysis/{url}",
+    operation_id = "forget_post",
+    tag = "cache",
+    security(("key" = [])),
+    params(("url" = String, Path, description = "Address of the post, percent-encoded.",
+        example = "https://www.instagram.com/p/DTCsatire01/")),
+    responses(
+        (status = 200, description = "It is forgotten.", body = Forgotten),
+        Refusal<401>,
+        Refusal<403>,
+        Refusal<422>,
+        StoreAway
+    )
+)]
 pub async fn forget(
     State(state): State<AppState>,
     caller: Caller,

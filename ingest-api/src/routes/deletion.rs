@@ -4,18 +4,43 @@ use axum::{Json, extract::State};
 use schemas::{Deletion, topics};
 use serde::Serialize;
 use tracing::Instrument;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{access, caller::Caller, error::ApiError, extract::AnalysisId, state::AppState};
+use crate::{
+    access, caller::Caller, error::ApiError, extract::AnalysisId, openapi::refusals::Refusal,
+    state::AppState,
+};
 
 /// The answer, 200.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Deleted {
+    /// The same in words.
     message: &'static str,
+    /// What is gone.
     analysis_id: Uuid,
 }
 
-/// Deletes an analysis. Goes on to its end even if the caller hangs up.
+/// Delete an analysis
+///
+/// Its row, its votes and its place on `results.latest` go, and readers of the results topic get a tombstone. Goes on to its end even
+/// if the caller hangs up.
+#[utoipa::path(
+    delete,
+    path = "/api/results/{analysis_id}",
+    operation_id = "delete_result",
+    tag = "results",
+    security(("key" = [])),
+    params(("analysis_id" = Uuid, Path, description = "As it was answered to the submission.")),
+    responses(
+        (status = 200, description = "It is deleted.", body = Deleted),
+        Refusal<401>,
+        Refusal<403>,
+        Refusal<404>,
+        Refusal<422>,
+        Refusal<503>
+    )
+)]
 pub async fn delete(
     State(state): State<AppState>,
     caller: Caller,

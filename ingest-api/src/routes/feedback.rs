@@ -8,6 +8,7 @@ use axum::{
 use jiff::Timestamp;
 use serde::Serialize;
 use store::{Opinion, Vote, VoteComment, VoteSummary, Votes};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
     caller::Caller,
     error::{ApiError, FieldError},
     extract::AnalysisId,
+    openapi::{refusals::Refusal, shapes::FeedbackRequest},
     state::AppState,
 };
 
@@ -22,26 +24,35 @@ use crate::{
 const COMMENTS: usize = 10;
 
 /// The answer to a vote, 201.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = VoteTaken)]
 pub struct Taken {
+    /// The same in words.
     message: &'static str,
+    /// The vote's own id.
     feedback_id: Uuid,
+    /// All votes, this one included.
     summary: VoteSummary,
 }
 
 /// What readers think, 200.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Feedback {
+    /// What they voted on.
     analysis_id: Uuid,
+    /// All votes.
     summary: VoteSummary,
     /// The newest with a comment, newest first.
     recent_comments: Vec<Comment>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Comment {
+    /// What the voter thinks.
     vote_type: Opinion,
+    /// Why.
     comment: String,
+    /// When it was given.
     created_at: Timestamp,
 }
 
@@ -55,7 +66,30 @@ impl From<VoteComment> for Comment {
     }
 }
 
-/// Takes a vote. The voter is the holder of the key, or else the address, by a name from which nobody learns either.
+/// Say what you think of a result
+///
+/// One vote per voter and analysis: the voter is the holder of the key, or else the address, by a name from which nobody learns
+/// either.
+#[utoipa::path(
+    post,
+    path = "/api/reports/{analysis_id}/feedback",
+    operation_id = "give_feedback",
+    tag = "feedback",
+    security((), ("key" = [])),
+    params(("analysis_id" = Uuid, Path, description = "As it was answered to the submission.")),
+    request_body(content = FeedbackRequest, examples(
+        ("vote" = (summary = "A vote", value = json!({ "vote_type": "misleading", "comment": "The picture is from 2019." })))
+    )),
+    responses(
+        (status = 201, description = "It was counted.", body = Taken),
+        Refusal<400>,
+        Refusal<404>,
+        Refusal<409>,
+        Refusal<413>,
+        Refusal<415>,
+        Refusal<422>
+    )
+)]
 pub async fn give(
     State(state): State<AppState>,
     AnalysisId(analysis_id): AnalysisId,
@@ -97,7 +131,21 @@ pub async fn give(
     Ok((StatusCode::CREATED, Json(taken)))
 }
 
-/// What readers think.
+/// What readers think of a result
+///
+/// All votes, and the ten newest comments.
+#[utoipa::path(
+    get,
+    path = "/api/reports/{analysis_id}/feedback",
+    operation_id = "get_feedback",
+    tag = "feedback",
+    params(("analysis_id" = Uuid, Path, description = "As it was answered to the submission.")),
+    responses(
+        (status = 200, description = "What they think now.", body = Feedback),
+        Refusal<404>,
+        Refusal<422>
+    )
+)]
 pub async fn read(
     State(state): State<AppState>,
     AnalysisId(analysis_id): AnalysisId,

@@ -11,8 +11,8 @@ use axum::{
 };
 use schemas::topics;
 use serde::Serialize;
-use serde_json::json;
 use store::Heartbeat;
+use utoipa::ToSchema;
 
 use crate::state::AppState;
 
@@ -20,18 +20,35 @@ use crate::state::AppState;
 pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How something is; the worst of all is the answer's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = HealthStatus)]
 enum Health {
+    /// As it should be.
     Healthy,
+    /// It works, or will go on by itself.
     Degraded,
+    /// It does not work.
     Unhealthy,
 }
 
-#[derive(Debug, Serialize)]
+/// How one thing is.
+#[derive(Debug, Serialize, ToSchema)]
 struct Check {
+    /// How it is.
     status: Health,
+    /// The same in words.
     message: String,
+}
+
+/// The answer.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HealthReport)]
+struct Report {
+    /// The worst of all checks.
+    status: Health,
+    /// By what was checked.
+    checks: BTreeMap<&'static str, Check>,
 }
 
 impl Check {
@@ -43,7 +60,19 @@ impl Check {
     }
 }
 
-/// 503 only when store or broker can't be reached.
+/// State of everything the service needs
+///
+/// Stages without a living member and an open circuit to the upstream are `degraded`, with 200: what was accepted waits.
+#[utoipa::path(
+    get,
+    path = "/health",
+    operation_id = "get_health",
+    tag = "monitoring",
+    responses(
+        (status = 200, description = "Healthy or degraded.", body = Report),
+        (status = 503, description = "Store or broker can't be reached.", body = Report)
+    )
+)]
 pub async fn health(State(state): State<AppState>) -> Response {
     let (database, broker, beats) =
         tokio::join!(database(&state), broker(&state), heartbeats(&state));
@@ -54,17 +83,17 @@ pub async fn health(State(state): State<AppState>) -> Response {
         ("stages", stages(beats)),
         ("instagram", instagram(beats)),
     ]);
-    let worst = checks
+    let status = checks
         .values()
         .map(|check| check.status)
         .max()
         .unwrap_or(Health::Healthy);
-    let code = if worst == Health::Unhealthy {
+    let code = if status == Health::Unhealthy {
         StatusCode::SERVICE_UNAVAILABLE
     } else {
         StatusCode::OK
     };
-    (code, Json(json!({ "status": worst, "checks": checks }))).into_response()
+    (code, Json(Report { status, checks })).into_response()
 }
 
 /// Signs of life of all roles; `None` when the store does not tell in time.
@@ -138,6 +167,8 @@ fn instagram(beats: Option<&[Heartbeat]>) -> Check {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn beat(role: &str, details: serde_json::Value) -> Heartbeat {

@@ -10,9 +10,18 @@ use super::{
     cache,
     health::{PATIENCE, heartbeats},
 };
-use crate::state::AppState;
+use crate::{openapi::shapes, state::AppState};
 
+/// Version, settings and counts
+///
 /// Answers within a second or two even when the store hangs; what is not known then is null.
+#[utoipa::path(
+    get,
+    path = "/status",
+    operation_id = "get_status",
+    tag = "monitoring",
+    responses((status = 200, description = "What is known now.", body = shapes::Status))
+)]
 pub async fn status(State(state): State<AppState>) -> Json<Value> {
     let counting = async {
         let asked = state.store.totals(state.clock.now());

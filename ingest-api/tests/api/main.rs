@@ -10,6 +10,7 @@ mod feedback;
 mod hostile;
 mod keys;
 mod limits;
+mod openapi;
 mod ops;
 mod pages;
 mod projection;

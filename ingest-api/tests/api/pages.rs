@@ -92,7 +92,7 @@ async fn a_report_shows_every_state() {
 async fn the_home_page_speaks_to_people_and_to_programs() {
     let api = Api::start().await;
     let home = page(&api.get("/").await);
-    assert!(home.contains("submit up to 10,000 posts"), "{home}");
+    assert!(home.contains("Submit many posts"), "{home}");
     let accept = [("accept", "application/json")];
     let answer = api.send("GET", "/", &accept, b"").await;
     let told = answer.json();

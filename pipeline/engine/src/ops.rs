@@ -50,11 +50,13 @@ pub async fn serve(
         .await
 }
 
-async fn live() -> Json<serde_json::Value> {
+/// A process that can answer lives.
+pub async fn live() -> Json<serde_json::Value> {
     Json(json!({ "status": "alive" }))
 }
 
-async fn ready(State(ops): State<Ops>) -> Response {
+/// Whether every part is ready; 503 until then.
+pub async fn ready(State(ops): State<Ops>) -> Response {
     // Why not is in the log: reasons may name internals, and anybody may ask.
     if ops.readiness.missing().is_empty() {
         Json(json!({ "status": "ready" })).into_response()
@@ -67,7 +69,8 @@ async fn ready(State(ops): State<Ops>) -> Response {
     }
 }
 
-async fn metrics(State(ops): State<Ops>) -> Response {
+/// Every metric of the process, as Prometheus reads them.
+pub async fn metrics(State(ops): State<Ops>) -> Response {
     match TextEncoder::new().encode_to_string(&ops.registry.gather()) {
         Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
         Err(error) => {

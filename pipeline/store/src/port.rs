@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use schemas::{AnalysisResult, Halt, PostRef, Reason, Run, Submission};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 mod feedback;
@@ -227,7 +228,7 @@ pub struct Page {
 }
 
 /// Analyses by status.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Totals {
     /// Accepted, not begun.
     pub pending: u64,

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::scraped::{MediaKind, Post};
@@ -52,8 +53,10 @@ pub struct PictureDetections {
 }
 
 /// What became of one component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(rename_all = "snake_case")]
+// Beside the status of an analysis, this one needs a name of its own.
+#[schema(as = ComponentStatus)]
 pub enum Status {
     /// It ran and decided.
     Completed,

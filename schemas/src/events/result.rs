@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::detections::Status;
@@ -70,7 +71,7 @@ impl Outcome {
 }
 
 /// Why a run failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema)]
 pub struct Failure {
     /// Stable code.
     pub code: Reason,
@@ -81,7 +82,7 @@ pub struct Failure {
 }
 
 /// What a grade means.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema)]
 pub struct GradeInfo {
     /// In words.
     pub description: String,
@@ -92,7 +93,7 @@ pub struct GradeInfo {
 }
 
 /// How a score came about.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, ToSchema)]
 pub struct Breakdown {
     /// The score again, 0 to 100.
     pub final_score: f64,
@@ -113,7 +114,7 @@ pub struct Breakdown {
 }
 
 /// One adjustment of the score.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, ToSchema)]
 pub struct Adjustment {
     /// Such as `AI Detection`.
     pub component: String,
@@ -128,7 +129,7 @@ pub struct Adjustment {
 }
 
 /// The post's own facts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, ToSchema)]
 pub struct PostInfo {
     /// Shortcode.
     pub post_id: String,
@@ -160,7 +161,7 @@ pub struct PostInfo {
 }
 
 /// What each component found. Each value has `status` and, where it did not run, `reason`; the rest is the component's own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, ToSchema)]
 pub struct ComponentResults {
     /// The scrape: adapter, time, media fetched and failed.
     pub instagram_extraction: serde_json::Value,
@@ -179,7 +180,7 @@ pub struct ComponentResults {
 }
 
 /// What became of one component over the whole post.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema)]
 pub struct Coverage {
     /// `instagram_extraction`, `ai_detection`, `ocr`, `deepfake`, `fact_check` or `source_credibility`.
     pub component: String,

@@ -58,6 +58,16 @@ impl Api {
         (status, answer.json().await.unwrap_or_default())
     }
 
+    /// Any request, for [`crate::answer::Answer::to`].
+    ///
+    /// # Panics
+    /// When there is no such method.
+    #[must_use]
+    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let method = method.parse().expect("a method");
+        self.http.request(method, format!("{}{path}", self.url))
+    }
+
     /// GET; status and JSON body (null when the body is none).
     pub async fn get(&self, path: &str) -> (u16, Value) {
         self.try_get(path).await.expect("the API answers")

@@ -5,11 +5,13 @@
     reason = "a harness that can't go on ends the test"
 )]
 
+pub mod answer;
 pub mod api;
 pub mod balance;
 pub mod cluster;
 pub mod commit;
 pub mod cql_proxy;
+pub mod faketime;
 pub mod faults;
 pub mod kafka_proxy;
 pub mod otlp;

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Result;
@@ -36,7 +37,7 @@ pub struct Vote {
 }
 
 /// What a voter thinks of a result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Opinion {
     /// It is right.
@@ -79,7 +80,7 @@ pub struct Votes {
 }
 
 /// Votes by opinion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub struct VoteSummary {
     /// All of them.
     pub total_votes: u64,

@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use schemas::{AnalysisResult, PostRef, Run, events::result::Outcome, identity::RunCause};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::StorePolicy;
 
 /// Status of an analysis or of a batch item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Accepted, not begun.

@@ -1,17 +1,14 @@
 //! Row 19: the clock of one role steps an hour, either way.
 
-use std::{path::Path, process::Command};
-
 use super::{Report, Size, balance, submit};
-use crate::{cluster::Cluster, role::RoleProcess, wait::until, watch::Watch};
+use crate::{
+    cluster::Cluster,
+    faketime::{FakeClock, Follows},
+    role::RoleProcess,
+    wait::until,
+    watch::Watch,
+};
 
-/// Where Debian's libfaketime is.
-const FAKETIME: [&str; 2] = [
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
-];
-/// What libfaketime lacks.
-const C11_WAITS: &str = include_str!("row19.c");
 /// Seconds of lag that no step may fake: far less than the hour, far more than the row takes.
 const SANE: f64 = 900.0;
 
@@ -21,20 +18,9 @@ const SANE: f64 = 900.0;
 /// When libfaketime or a C compiler is not installed.
 pub async fn run(size: &Size) -> Report {
     let mut report = Report::new("19", "the clock steps an hour either way");
-    let library = FAKETIME.into_iter().find(|path| Path::new(path).exists());
-    let library = library.expect("libfaketime: apt-get install libfaketime");
     let cluster = Cluster::start(6).await;
-    let clock = cluster.folder().join("clock");
-    let clock = clock.to_str().expect("a UTF-8 path");
-    let step = |by: &str| std::fs::write(clock, by).expect("the clock file");
-    step("+0");
-    let preload = format!("{library}:{}", c11_waits(cluster.folder()));
-    let faked = [
-        ("LD_PRELOAD", preload.as_str()),
-        ("FAKETIME_TIMESTAMP_FILE", clock),
-        ("FAKETIME_NO_CACHE", "1"),
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-    ];
+    let clock = FakeClock::new(cluster.folder(), Follows::Wall);
+    let faked = clock.variables();
     let [api, _record, _detect, _score] = cluster.roles(["api", "record", "detect", "score"]).await;
     let mut scrape = cluster.role("scrape", &faked);
     let mut monitor = cluster.role("monitor", &faked);
@@ -47,7 +33,7 @@ pub async fn run(size: &Size) -> Report {
     let whole = watch.reach(accepted.len()).await;
     report.check(whole, "work stopped before any step");
     for (round, by) in ["+3600", "+0", "-3600", "+0"].into_iter().enumerate() {
-        step(by);
+        clock.step(by);
         // Throttled once each, so that a due time is set under one clock and met under another.
         cluster.site.set_fault(sample_site::Fault::Throttle);
         let prefix = format!("row19-{}-", round + 1);
@@ -90,16 +76,4 @@ async fn lag(monitor: &RoleProcess) -> f64 {
     }
     let lag = monitor.metric("kafka_consumergroup_group_lag_seconds", "");
     lag.await.unwrap_or(f64::NAN)
-}
-
-/// A library of what libfaketime lacks, to be loaded beside it.
-fn c11_waits(folder: &Path) -> String {
-    let (source, library) = (folder.join("c11_waits.c"), folder.join("c11_waits.so"));
-    std::fs::write(&source, C11_WAITS).expect("a file");
-    let built = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .args([&library, &source])
-        .status();
-    assert!(built.expect("a C compiler").success(), "{C11_WAITS}");
-    library.to_str().expect("a UTF-8 path").to_owned()
 }
