@@ -6,6 +6,7 @@ set -euo pipefail
 
 need_build_tools
 need_command kcat # an independent client reads what TrustCard writes
+need_promtool # checks what TrustCard shows to Prometheus
 
 say "Building TrustCard and its tests"
 # All targets at once: the tests run the binary, and building it apart would compile many dependencies a second time.

@@ -6,6 +6,7 @@
 //! | `trustcard_http_request_duration_seconds` | `method`, `endpoint` | seconds |
 //! | `trustcard_http_requests_in_progress` | `method`, `endpoint` | requests |
 //! | `trustcard_analyses_submitted_total` | - | submissions that the broker acknowledged |
+//! | `trustcard_analyses_in_progress` | - | analyses begun and not ended |
 //! | `trustcard_rate_limit_*` | see [`crate::rate_limit`] | |
 //! | `trustcard_app_info` | `app_name`, `version`, `environment` | always 1 |
 
@@ -34,6 +35,8 @@ pub struct Metrics {
     in_progress: IntGaugeVec,
     /// Submissions that the broker acknowledged.
     pub submitted: IntCounter,
+    /// Analyses begun and not ended, as the stages' signs of life tell.
+    pub analyses_in_progress: IntGauge,
 }
 
 impl Metrics {
@@ -71,6 +74,11 @@ impl Metrics {
             "trustcard_analyses_submitted_total",
             "Submissions that the broker acknowledged.",
         )?;
+        let analyses_in_progress = IntGauge::new(
+            "trustcard_analyses_in_progress",
+            "Analyses begun and not ended, as the stages' signs of life tell.",
+        )?;
+        registry.register(Box::new(analyses_in_progress.clone()))?;
         let info = IntGaugeVec::new(
             Opts::new("trustcard_app_info", "What is running; always 1."),
             &["app_name", "version", "environment"],
@@ -92,6 +100,7 @@ impl Metrics {
             durations,
             in_progress,
             submitted,
+            analyses_in_progress,
         })
     }
 

@@ -34,6 +34,8 @@ pub struct Parts {
     pub registry: Registry,
     /// Version of the binary.
     pub version: &'static str,
+    /// The commit it was built from.
+    pub commit: &'static str,
 }
 
 /// Why the API can't start.
@@ -65,6 +67,7 @@ pub struct AppState {
     pub(crate) proxies: Arc<Proxies>,
     pub(crate) limiter: RateLimiter,
     pub(crate) version: &'static str,
+    pub(crate) commit: &'static str,
 }
 
 impl AppState {
@@ -98,6 +101,7 @@ impl AppState {
             proxies: Arc::new(proxies),
             limiter,
             version: parts.version,
+            commit: parts.commit,
         })
     }
 }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Gate, GateState, GateWatch, Message, Outcome, SharedClock, Stage, StageError};
+use engine::{
+    Gate, GateState, GateWatch, Message, Outcome, SharedClock, Stage, StageError, telemetry::LOGGED,
+};
 use futures::future::join_all;
 use schemas::dead_letter::DeadLetter;
 use schemas::events::result::Failure;
 use schemas::{AnalysisResult, Detections, Reason, Record, topics};
 use store::{Finished, Store, StoreError};
+use tracing::Instrument as _;
 
 use crate::{Metrics, Scorer};
 
@@ -103,7 +106,12 @@ impl Stage for ScoreStage {
     }
 
     async fn process(&self, batch: Vec<Message<Detections>>) -> Result<Vec<Outcome>, StageError> {
-        let scored = join_all(batch.iter().map(|message| self.score(message))).await;
+        let scored = batch.iter().map(|message| {
+            let id = message.event.analysis_id;
+            let span = tracing::error_span!(target: LOGGED, "analysis", analysis_id = %id);
+            self.score(message).instrument(span)
+        });
+        let scored = join_all(scored).await;
         self.gate.set(gate_after(&scored));
         let outcomes = scored.into_iter().zip(batch).map(|(scored, message)| {
             scored.unwrap_or_else(|error| {
@@ -132,13 +140,10 @@ impl Stage for ScoreStage {
             &detections.post,
         );
         let at = message.meta.timestamp;
-        let records = store::fail(&*self.store, run, failure, at, self.clock.now())
+        let times = (at, self.clock.now());
+        store::fail(&*self.store, run, failure, times, &self.metrics.ends)
             .await
-            .map_err(|error| StageError::new(Reason::StoreUnavailable, error))?;
-        if !records.is_empty() {
-            self.metrics.observe_dead_letter();
-        }
-        Ok(records)
+            .map_err(|error| StageError::new(Reason::StoreUnavailable, error))
     }
 
     fn gate(&self) -> GateWatch {

@@ -10,7 +10,7 @@ use schemas::dead_letter::DeadLetter;
 use schemas::events::result;
 use schemas::events::scraped::{Author, Post, PostKind};
 use schemas::{AnalysisResult, Detections, PostRef, Reason, Record, Run, decode, identity, topics};
-use store::{Analyses, SqliteStore, Status, StorePolicy};
+use store::{Analyses, EndMetrics, SqliteStore, Status, StorePolicy};
 use trustcard_score::{Metrics, ScoreStage, Scorer, ScoringConfig};
 
 const NOW_MS: i64 = 1_760_000_000_000;
@@ -47,7 +47,7 @@ fn bench_in(folder: tempfile::TempDir, output_limit: usize) -> Bench {
         Scorer::new(ScoringConfig::default()).unwrap(),
         store.clone(),
         Arc::new(StandingClock),
-        Metrics::register(&registry).unwrap(),
+        Metrics::register(&registry, EndMetrics::register(&registry).unwrap()).unwrap(),
         output_limit,
     );
     Bench {

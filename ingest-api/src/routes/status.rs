@@ -6,7 +6,7 @@ use axum::{Json, extract::State};
 use serde_json::{Value, json};
 use store::Heartbeat;
 
-use super::health::{PATIENCE, heartbeats};
+use super::health::{PATIENCE, backlog, heartbeats};
 use crate::state::AppState;
 
 /// Answers within a second or two even when the store hangs; what is not known then is null.
@@ -34,6 +34,7 @@ pub async fn status(State(state): State<AppState>) -> Json<Value> {
         "application": {
             "name": state.config.app_name,
             "version": state.version,
+            "commit": state.commit,
             "environment": state.config.environment.name(),
         },
         "configuration": {
@@ -49,7 +50,7 @@ pub async fn status(State(state): State<AppState>) -> Json<Value> {
     }))
 }
 
-/// Living members and their versions, by role. Instance names stay inside.
+/// Living members, their versions and how far they are behind, by role. Instance names stay inside.
 fn roles(beats: &[Heartbeat]) -> Value {
     let mut roles: BTreeMap<&str, (u32, BTreeSet<&str>)> = BTreeMap::new();
     for beat in beats {
@@ -60,7 +61,8 @@ fn roles(beats: &[Heartbeat]) -> Value {
     roles
         .into_iter()
         .map(|(role, (members, versions))| {
-            let told = json!({ "members": members, "versions": versions });
+            let lag = backlog(beats, role, "lag");
+            let told = json!({ "members": members, "versions": versions, "lag": lag });
             (role.to_owned(), told)
         })
         .collect::<serde_json::Map<_, _>>()

@@ -52,8 +52,8 @@ pub enum Command {
     /// Fetch and check the models
     #[command(subcommand)]
     Models(ModelsCommand),
-    /// Check the configuration and print what is in effect, secrets hidden
-    CheckConfig,
+    /// Check the configuration and show every setting, its value and where that comes from, secrets hidden
+    CheckConfig(CheckConfigArgs),
 }
 
 impl Command {
@@ -79,7 +79,7 @@ impl Command {
         if matches!(self, Self::Demo(_)) {
             return true;
         }
-        matches!(self, Self::Up(_) | Self::Api(_) | Self::CheckConfig)
+        matches!(self, Self::Up(_) | Self::Api(_) | Self::CheckConfig(_))
     }
 
     /// Its name, part of the service's name in traces.
@@ -103,7 +103,7 @@ impl Command {
             Self::Dlq(_) => "dlq",
             Self::Replay(_) => "replay",
             Self::Models(_) => "models",
-            Self::CheckConfig => "check-config",
+            Self::CheckConfig(_) => "check-config",
         }
     }
 }
@@ -233,6 +233,14 @@ pub struct LagArgs {
     /// Data folder of the running `trustcard up`
     #[arg(long, default_value = "data")]
     pub data_dir: PathBuf,
+}
+
+/// Options of `check-config`.
+#[derive(Debug, Args)]
+pub struct CheckConfigArgs {
+    /// One JSON document on standard output: the settings, or the faults
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Commands about models.

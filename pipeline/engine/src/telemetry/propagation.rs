@@ -3,6 +3,7 @@
 use opentelemetry::{
     Context,
     propagation::{Extractor, Injector, TextMapPropagator},
+    trace::TraceContextExt as _,
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use schemas::Header;
@@ -52,6 +53,20 @@ pub fn extract(headers: &[Header]) -> Context {
 pub fn continue_trace(span: &Span, context: Context) {
     if let Err(error) = span.set_parent(context) {
         tracing::debug!(%error, "the span joins no trace");
+    }
+}
+
+/// Records the trace of `span` in its field `trace_id`, which must have been declared, so that lines of the log within it carry
+/// it.
+pub fn name_trace(span: &Span) {
+    if span.is_disabled() {
+        return;
+    }
+    let context = span.context();
+    let current = context.span();
+    let trace = current.span_context();
+    if trace.is_valid() {
+        span.record("trace_id", tracing::field::display(trace.trace_id()));
     }
 }
 

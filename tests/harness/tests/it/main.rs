@@ -4,9 +4,13 @@
 mod architecture;
 mod commands;
 mod compose;
+mod configuration;
 mod demo;
 mod lag;
+mod logs;
+mod metrics;
 mod nothing_lost;
+mod probes;
 mod real;
 mod roles;
 mod shutdown;
