@@ -38,7 +38,10 @@ impl Rows {
     /// # Errors
     /// When one of the names is taken.
     pub fn register(&self, registry: &Registry) -> prometheus::Result<()> {
-        let embedded = self.embedded.iter().map(|store| store.show_metrics(registry));
+        let embedded = self
+            .embedded
+            .iter()
+            .map(|store| store.show_metrics(registry));
         let scylla = self.scylla.iter().map(|store| store.show_metrics(registry));
         embedded.chain(scylla).collect()
     }
