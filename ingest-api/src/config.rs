@@ -38,6 +38,14 @@ impl Environment {
             Self::Production => "production",
         }
     }
+
+    /// The environment of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Development, Self::Staging, Self::Production]
+            .into_iter()
+            .find(|environment| environment.name() == name)
+    }
 }
 
 /// Settings of the HTTP API.
@@ -72,6 +80,8 @@ pub struct ApiConfig {
     pub cache: CacheConfig,
     /// Whether /metrics is served (ENABLE_METRICS); 404 otherwise.
     pub enable_metrics: bool,
+    /// Records that a stage may be behind before /health says `degraded`.
+    pub max_healthy_lag: u64,
     /// Longest URL that is accepted, in characters (MAX_URL_LENGTH).
     pub max_url_length: usize,
     /// Longest comment of a reader, in characters (MAX_COMMENT_LENGTH).
@@ -109,6 +119,7 @@ impl Default for ApiConfig {
             key_life_ms: 5_000,
             cache: CacheConfig::default(),
             enable_metrics: true,
+            max_healthy_lag: 100_000,
             max_url_length: schemas::post_url::MAX_URL_LENGTH,
             max_comment_length: 1_000,
             max_body_bytes: 64 * 1024,
@@ -130,19 +141,19 @@ impl ApiConfig {
             .unwrap_or(self.environment != Environment::Production)
     }
 
-    /// Everything that is wrong with it, each naming its key and what to do. Values are not repeated where they are secret.
+    /// Everything that is wrong with it, each a sentence that begins with its key. Values are not repeated where they are secret.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = self.rate_limit.problems();
         let secret = self.secret_key.expose_secret();
         if secret.is_empty() {
-            problems.push("api.secret_key (SECRET_KEY) is empty; set a random text".to_owned());
+            problems.push("api.secret_key is empty; a random text is needed".to_owned());
         } else if self.environment == Environment::Production
             && (secret == DEFAULT_SECRET || secret.len() < SHORTEST_SECRET)
         {
             problems.push(format!(
-                "api.secret_key (SECRET_KEY) is the default or shorter than {SHORTEST_SECRET} bytes; \
-                 in production set a random one, such as `openssl rand -hex 32` makes"
+                "api.secret_key is the default or shorter than {SHORTEST_SECRET} bytes; \
+                 production needs a random one, such as `openssl rand -hex 32` makes"
             ));
         }
         problems.extend(self.cache.problems());
@@ -196,7 +207,7 @@ mod tests {
         config.cors_origins = Vec::new();
         let problems = config.problems();
         assert_eq!(problems.len(), 1, "{problems:?}");
-        assert!(problems[0].contains("SECRET_KEY") && !problems[0].contains("dev-secret"));
+        assert!(problems[0].contains("api.secret_key") && !problems[0].contains("dev-secret"));
         config.secret_key = "0123456789abcdef".repeat(2).into();
         assert!(config.problems().is_empty());
         for shown in [

@@ -46,11 +46,11 @@ pub fn problems(origins: &[String], in_production: bool) -> Vec<String> {
     let odd = origins.iter().filter_map(|origin| {
         if origin == ANY {
             return in_production.then(|| {
-                "api.cors_origins (CORS_ORIGINS) holds `*`; in production name the origins, or none: []".to_owned()
+                "api.cors_origins holds `*`; in production name the origins, or none: []".to_owned()
             });
         }
         (!is_origin(origin)).then(|| {
-            format!("api.cors_origins (CORS_ORIGINS) holds {origin:?}; an origin looks like https://example.com")
+            format!("api.cors_origins holds {origin:?}; an origin looks like https://example.com")
         })
     });
     odd.collect()

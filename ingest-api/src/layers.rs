@@ -11,6 +11,7 @@ use axum::{
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
+use engine::telemetry::propagation;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
@@ -86,7 +87,7 @@ async fn identify(mut request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
     let method = request.method().as_str().to_owned();
     let route = route(&request);
-    let span = tracing::info_span!(
+    let span = tracing::error_span!(
         "http.request",
         otel.kind = "server",
         otel.name = format!("{method} {route}"),
@@ -94,7 +95,9 @@ async fn identify(mut request: Request, next: Next) -> Response {
         route,
         status = tracing::field::Empty,
         request_id = id.as_str(),
+        trace_id = tracing::field::Empty,
     );
+    propagation::name_trace(&span);
     let as_problem = accept::wants_problem(request.headers());
     request.extensions_mut().insert(id.clone());
     let mut response = next.run(request).instrument(span.clone()).await;

@@ -8,6 +8,7 @@
 //! | `trustcard_analyses_submitted_total` | - | submissions that the broker acknowledged |
 //! | `trustcard_feedback_submissions_total` | `vote_type` | votes taken |
 //! | `trustcard_cache_*` | see [`engine::cache_metrics`]; `cache_type` = analysis | |
+//! | `trustcard_analyses_in_progress` | - | analyses begun and not ended |
 //! | `trustcard_rate_limit_*` | see [`crate::rate_limit`] | |
 //! | `trustcard_app_info` | `app_name`, `version`, `environment` | always 1 |
 
@@ -39,6 +40,8 @@ pub struct Metrics {
     votes: IntCounterVec,
     /// Submissions that the broker acknowledged.
     pub submitted: IntCounter,
+    /// Analyses begun and not ended, as the stages' signs of life tell.
+    pub analyses_in_progress: IntGauge,
 }
 
 impl Metrics {
@@ -87,6 +90,11 @@ impl Metrics {
         for opinion in Opinion::ALL {
             votes.with_label_values(&[opinion.name()]);
         }
+        let analyses_in_progress = IntGauge::new(
+            "trustcard_analyses_in_progress",
+            "Analyses begun and not ended, as the stages' signs of life tell.",
+        )?;
+        registry.register(Box::new(analyses_in_progress.clone()))?;
         let info = IntGaugeVec::new(
             Opts::new("trustcard_app_info", "What is running; always 1."),
             &["app_name", "version", "environment"],
@@ -109,6 +117,7 @@ impl Metrics {
             in_progress,
             votes,
             submitted,
+            analyses_in_progress,
         })
     }
 

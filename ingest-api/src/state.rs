@@ -40,6 +40,8 @@ pub struct Parts {
     pub registry: Registry,
     /// Version of the binary.
     pub version: &'static str,
+    /// The commit it was built from.
+    pub commit: &'static str,
 }
 
 /// Why the API can't start.
@@ -77,6 +79,7 @@ pub struct AppState {
     pub(crate) document: Arc<Document>,
     pub(crate) limiter: RateLimiter,
     pub(crate) version: &'static str,
+    pub(crate) commit: &'static str,
 }
 
 impl AppState {
@@ -121,6 +124,7 @@ impl AppState {
             document: Arc::new(document),
             limiter,
             version: parts.version,
+            commit: parts.commit,
         })
     }
 

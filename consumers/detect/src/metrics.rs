@@ -1,6 +1,7 @@
 //! Metrics of the detect stage.
 
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+use store::EndMetrics;
 
 /// Where the answer on a picture came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,19 +14,31 @@ pub enum Answer {
     Failed,
 }
 
+impl Answer {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Computed => "computed",
+            Self::Reused => "reused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// The metrics.
 #[derive(Debug, Clone)]
 pub struct DetectMetrics {
     pictures: IntCounterVec,
     inference: HistogramVec,
+    /// Those that every stage shares.
+    pub(crate) ends: EndMetrics,
 }
 
 impl DetectMetrics {
-    /// Registers them.
+    /// Registers them beside `ends`.
     ///
     /// # Errors
     /// When a name is taken.
-    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub fn register(registry: &Registry, ends: EndMetrics) -> Result<Self, prometheus::Error> {
         let pictures = IntCounterVec::new(
             Opts::new(
                 "trustcard_detect_pictures_total",
@@ -33,32 +46,36 @@ impl DetectMetrics {
             ),
             &["answer"],
         )?;
+        for answer in [Answer::Computed, Answer::Reused, Answer::Failed] {
+            pictures.with_label_values(&[answer.name()]);
+        }
         let inference = HistogramVec::new(
             HistogramOpts::new(
                 "trustcard_model_inference_duration_seconds",
                 "Time for decoding a picture and running a model on it, in seconds.",
             )
             .buckets(vec![
-                0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+                0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
             ]),
             &["model_name"],
         )?;
+        // Those of the built-in registry are there from the start.
+        let known = crate::Registry::load(None);
+        for head in known.iter().flat_map(|known| &known.heads) {
+            inference.with_label_values(&[format!("{}@{}", head.name, head.version)]);
+        }
         registry.register(Box::new(pictures.clone()))?;
         registry.register(Box::new(inference.clone()))?;
         Ok(Self {
             pictures,
             inference,
+            ends,
         })
     }
 
     /// Counts a picture.
     pub fn answer(&self, answer: Answer) {
-        let label = match answer {
-            Answer::Computed => "computed",
-            Answer::Reused => "reused",
-            Answer::Failed => "failed",
-        };
-        self.pictures.with_label_values(&[label]).inc();
+        self.pictures.with_label_values(&[answer.name()]).inc();
     }
 
     /// Observes a run of a model.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Gate, GateState, GateWatch, Message, Outcome, SharedClock, Stage, StageError};
+use engine::{
+    Gate, GateState, GateWatch, Message, Outcome, SharedClock, Stage, StageError, telemetry::LOGGED,
+};
 use futures::future::join_all;
 use schemas::{
     Detections, PictureDetections, PictureFinding, PostScraped, Reason,
@@ -17,6 +19,7 @@ use schemas::{
 };
 use store::{BlobError, BlobStore, ProgressStep, Store, StoreError};
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 
 use crate::{
     AiVerdict, Detector, Verdict,
@@ -101,7 +104,12 @@ impl Stage for DetectStage {
     }
 
     async fn process(&self, batch: Vec<Message<PostScraped>>) -> Result<Vec<Outcome>, StageError> {
-        let seen = join_all(batch.iter().map(|message| self.detect(message))).await;
+        let seen = batch.iter().map(|message| {
+            let id = message.event.analysis_id;
+            let span = tracing::error_span!(target: LOGGED, "analysis", analysis_id = %id);
+            self.detect(message).instrument(span)
+        });
+        let seen = join_all(seen).await;
         let mut away = seen
             .iter()
             .any(|seen| matches!(seen, Err(Again::Store(StoreError::Unavailable(_)))));
@@ -145,15 +153,10 @@ impl Stage for DetectStage {
             stage: self.name().to_owned(),
         };
         let run = (post.analysis_id, post.run, post.supersedes, &post.post);
-        store::fail(
-            &*self.store,
-            run,
-            failure,
-            message.meta.timestamp,
-            self.clock.now(),
-        )
-        .await
-        .map_err(|error| StageError::new(Reason::StoreUnavailable, error))
+        let times = (message.meta.timestamp, self.clock.now());
+        store::fail(&*self.store, run, failure, times, &self.metrics.ends)
+            .await
+            .map_err(|error| StageError::new(Reason::StoreUnavailable, error))
     }
 }
 

@@ -69,22 +69,19 @@ impl ScoringConfig {
     /// # Errors
     /// The first key that breaks a rule.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        check_numbers("", &self.to_value())?;
-        let below = |key: &str, low: f64, high: f64| {
-            if low <= high {
-                Ok(())
-            } else {
-                Err(ConfigError::new(
-                    key,
-                    "must not be below the threshold before it",
-                ))
-            }
-        };
-        let unit = |key: &str, value: f64| {
-            if value <= 1.0 {
-                Ok(())
-            } else {
-                Err(ConfigError::new(key, "must be between 0 and 1"))
+        self.problems().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Every key that breaks a rule.
+    #[must_use]
+    pub fn problems(&self) -> Vec<ConfigError> {
+        let mut problems = Vec::new();
+        check_numbers("", &self.to_value(), &mut problems);
+        // What is no number was found above.
+        let mut below = |key: &str, low: f64, high: f64| {
+            if low > high {
+                let problem = "must not be below the threshold before it";
+                problems.push(ConfigError::new(key, problem));
             }
         };
         let (check, sources, text) = (&self.fact_check, &self.sources, &self.text);
@@ -92,58 +89,64 @@ impl ScoringConfig {
             "fact_check.questionable_below",
             check.low_below,
             check.questionable_below,
-        )?;
+        );
         below(
             "fact_check.high_from",
             check.questionable_below,
             check.high_from,
-        )?;
+        );
         below(
             "sources.high_average_above",
             sources.low_average_below,
             sources.high_average_above,
-        )?;
+        );
         below(
             "text.subjective_above",
             text.objective_below,
             text.subjective_above,
-        )?;
+        );
         below(
             "text.questionable_from",
             text.low_credibility_from,
             text.questionable_from,
-        )?;
+        );
         below(
             "text.generally_credible_from",
             text.questionable_from,
             text.generally_credible_from,
-        )?;
+        );
         below(
             "text.highly_credible_from",
             text.generally_credible_from,
             text.highly_credible_from,
-        )?;
+        );
         below(
             "text.medium_risk_below",
             text.high_risk_below,
             text.medium_risk_below,
-        )?;
+        );
         below(
             "text.low_risk_below",
             text.medium_risk_below,
             text.low_risk_below,
-        )?;
-        unit("ai.threshold", self.ai.threshold)?;
-        unit("sources.verified_account", sources.verified_account)?;
-        unit("sources.unverified_account", sources.unverified_account)?;
+        );
+        let mut unit = |key: &str, value: f64| {
+            if value > 1.0 {
+                problems.push(ConfigError::new(key, "must be between 0 and 1"));
+            }
+        };
+        unit("ai.threshold", self.ai.threshold);
+        unit("sources.verified_account", sources.verified_account);
+        unit("sources.unverified_account", sources.unverified_account);
         let numbers = serde_json::to_value(&sources.reliability).unwrap_or_default();
         for (name, number) in numbers.as_object().into_iter().flatten() {
             unit(
                 &format!("sources.reliability.{name}"),
                 number.as_f64().unwrap_or(f64::NAN),
-            )?;
+            );
         }
-        grades::validate(&self.grades)
+        problems.extend(grades::validate(&self.grades).err());
+        problems
     }
 
     /// The configuration as JSON: equal for equal rules, so it identifies them.
@@ -158,26 +161,31 @@ impl ScoringConfig {
 }
 
 /// Every number must be finite (JSON writes the others as null), not negative, and of a size a score can use.
-fn check_numbers(key: &str, value: &Value) -> Result<(), ConfigError> {
+fn check_numbers(key: &str, value: &Value, problems: &mut Vec<ConfigError>) {
     match value {
-        Value::Object(fields) => fields.iter().try_for_each(|(name, field)| {
-            let key = if key.is_empty() {
-                name.clone()
-            } else {
-                format!("{key}.{name}")
-            };
-            check_numbers(&key, field)
-        }),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .try_for_each(|(i, item)| check_numbers(&format!("{key}[{i}]"), item)),
-        Value::Null => Err(ConfigError::new(key, "must be a finite number")),
-        Value::Number(number) => match number.as_f64() {
-            Some(n) if (0.0..=1000.0).contains(&n) => Ok(()),
-            _ => Err(ConfigError::new(key, "must be between 0 and 1000")),
-        },
-        _ => Ok(()),
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                let key = if key.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{key}.{name}")
+                };
+                check_numbers(&key, field, problems);
+            }
+        }
+        Value::Array(items) => {
+            for (i, item) in items.iter().enumerate() {
+                check_numbers(&format!("{key}[{i}]"), item, problems);
+            }
+        }
+        Value::Null => problems.push(ConfigError::new(key, "must be a finite number")),
+        Value::Number(number) => {
+            let sized = number.as_f64().is_some_and(|n| (0.0..=1000.0).contains(&n));
+            if !sized {
+                problems.push(ConfigError::new(key, "must be between 0 and 1000"));
+            }
+        }
+        _ => {}
     }
 }
 

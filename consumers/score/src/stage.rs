@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Gate, GateState, GateWatch, Message, Outcome, SharedClock, Stage, StageError};
+use engine::{
+    Gate, GateState, GateWatch, Message, Outcome, SharedClock, Stage, StageError, telemetry::LOGGED,
+};
 use futures::future::join_all;
 use jiff::Timestamp;
 use schemas::dead_letter::DeadLetter;
@@ -12,6 +14,7 @@ use schemas::events::result::Failure;
 use schemas::{AnalysisResult, Deletion, Detections, Reason, Record, ToScore, topics};
 use store::{Finished, Store, StoreError};
 use uuid::Uuid;
+use tracing::Instrument as _;
 
 use crate::{Metrics, Scorer};
 
@@ -144,7 +147,12 @@ impl Stage for ScoreStage {
     }
 
     async fn process(&self, batch: Vec<Message<ToScore>>) -> Result<Vec<Outcome>, StageError> {
-        let scored = join_all(batch.iter().map(|message| self.outcome(message))).await;
+        let scored = batch.iter().map(|message| {
+            let id = message.event.analysis_id();
+            let span = tracing::error_span!(target: LOGGED, "analysis", analysis_id = %id);
+            self.outcome(message).instrument(span)
+        });
+        let scored = join_all(scored).await;
         self.gate.set(gate_after(&scored));
         let outcomes = scored.into_iter().zip(batch).map(|(scored, message)| {
             scored.unwrap_or_else(|error| {
@@ -176,13 +184,10 @@ impl Stage for ScoreStage {
             &detections.post,
         );
         let at = message.meta.timestamp;
-        let records = store::fail(&*self.store, run, failure, at, self.clock.now())
+        let times = (at, self.clock.now());
+        store::fail(&*self.store, run, failure, times, &self.metrics.ends)
             .await
-            .map_err(|error| StageError::new(Reason::StoreUnavailable, error))?;
-        if !records.is_empty() {
-            self.metrics.observe_dead_letter();
-        }
-        Ok(records)
+            .map_err(|error| StageError::new(Reason::StoreUnavailable, error))
     }
 
     fn gate(&self) -> GateWatch {

@@ -433,7 +433,8 @@ fn a_broken_picture_is_counted_beside_those_that_were_analysed() {
 #[test]
 fn results_are_counted_by_their_verdicts() {
     let registry = prometheus::Registry::new();
-    let metrics = Metrics::register(&registry).unwrap();
+    let ends = EndMetrics::register(&registry).unwrap();
+    let metrics = Metrics::register(&registry, ends.clone()).unwrap();
     let scored = with_picture(
         post(None, Some(true)),
         found(Verdict::Positive, 0.9),
@@ -459,7 +460,10 @@ fn results_are_counted_by_their_verdicts() {
     ] {
         assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
     }
-    assert!(Metrics::register(&registry).is_err(), "names are taken");
+    assert!(
+        Metrics::register(&registry, ends).is_err(),
+        "names are taken"
+    );
 }
 
 proptest! {

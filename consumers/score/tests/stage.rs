@@ -13,7 +13,7 @@ use schemas::{
     AnalysisResult, Deletion, Detections, PostRef, Reason, Record, Run, ToScore, decode, identity,
     topics,
 };
-use store::{Analyses, SqliteStore, Status, StorePolicy};
+use store::{Analyses, EndMetrics, SqliteStore, Status, StorePolicy};
 use trustcard_score::{Metrics, ScoreStage, Scorer, ScoringConfig};
 
 const NOW_MS: i64 = 1_760_000_000_000;
@@ -50,7 +50,7 @@ fn bench_in(folder: tempfile::TempDir, output_limit: usize) -> Bench {
         Scorer::new(ScoringConfig::default()).unwrap(),
         store.clone(),
         Arc::new(StandingClock),
-        Metrics::register(&registry).unwrap(),
+        Metrics::register(&registry, EndMetrics::register(&registry).unwrap()).unwrap(),
         output_limit,
     );
     Bench {

@@ -187,18 +187,24 @@ impl ScrapeConfig {
     /// # Errors
     /// The first one that can't be used.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
-        self.site()?;
-        self.media_policy()?;
+        self.problems().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Every setting that can't be used.
+    #[must_use]
+    pub fn problems(&self) -> Vec<InvalidConfig> {
+        let mut problems: Vec<_> = self.site().err().into_iter().collect();
+        problems.extend(self.media_policy().err());
         let upstream = &self.upstream;
         if !upstream.csrf_path.starts_with('/') {
-            return Err(invalid("upstream.csrf_path", "must begin with /"));
+            problems.push(invalid("upstream.csrf_path", "must begin with /"));
         }
         for (key, id) in [
             ("upstream.doc_id", &upstream.doc_id),
             ("upstream.app_id", &upstream.app_id),
         ] {
             if id.is_empty() || !id.bytes().all(|b| b.is_ascii_digit()) {
-                return Err(invalid(key, "must be a number"));
+                problems.push(invalid(key, "must be a number"));
             }
         }
         let is_cookie = |value: &SecretString| {
@@ -209,14 +215,14 @@ impl ScrapeConfig {
                     .all(|b| b.is_ascii_graphic() && !b"\",;\\".contains(&b))
         };
         if !upstream.session_id.as_ref().is_none_or(is_cookie) {
-            return Err(invalid(
+            problems.push(invalid(
                 "upstream.session_id",
                 "must be the value of the sessionid cookie, as the browser shows it",
             ));
         }
         let agent = &self.network.user_agent;
         if agent.is_empty() || !agent.bytes().all(|b| (b' '..=b'~').contains(&b)) {
-            return Err(invalid(
+            problems.push(invalid(
                 "network.user_agent",
                 "must be printable ASCII and not empty",
             ));
@@ -246,23 +252,23 @@ impl ScrapeConfig {
             ("circuit.pause_s", self.circuit.pause_s),
         ] {
             if value == 0 {
-                return Err(invalid(key, "must be at least 1"));
+                problems.push(invalid(key, "must be at least 1"));
             }
         }
         let largest = self.media.max_image_bytes.max(self.media.max_video_bytes);
         if self.media.memory_bytes < largest {
-            return Err(invalid(
+            problems.push(invalid(
                 "media.memory_bytes",
                 format!("must be at least {largest}, the largest file allowed"),
             ));
         }
         if self.circuit.max_pause_s < self.circuit.pause_s {
-            return Err(invalid(
+            problems.push(invalid(
                 "circuit.max_pause_s",
                 "must be at least circuit.pause_s",
             ));
         }
-        Ok(())
+        problems
     }
 
     /// The site's address and the rules for requests to it: its own host alone.

@@ -95,6 +95,12 @@ impl Metrics {
         for collector in collectors {
             registry.register(collector)?;
         }
+        // There before the first request.
+        for adapter in Adapter::ALL {
+            metrics.requests.with_label_values(&[adapter.name(), "ok"]);
+            metrics.request_seconds.with_label_values(&[adapter.name()]);
+        }
+        metrics.media_files.with_label_values(&["ok"]);
         Ok(metrics)
     }
 

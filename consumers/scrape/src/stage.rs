@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use engine::{
     GateWatch, Message, Outcome, SharedClock, Stage, StageError, cache_metrics::CacheMetrics,
+    telemetry::LOGGED,
 };
 use futures::future::join_all;
 use prometheus::Registry;
@@ -19,7 +20,8 @@ use schemas::{
     post_url::is_shortcode,
     topics,
 };
-use store::{BlobError, BlobStore, Claim, KeptPost, ProgressStep, Store, StoreError};
+use store::{BlobError, BlobStore, Claim, EndMetrics, KeptPost, ProgressStep, Store, StoreError};
+use tracing::Instrument as _;
 use url::Url;
 
 use crate::{
@@ -51,6 +53,7 @@ pub struct ScrapeStage {
     downloader: Downloader,
     breaker: Breaker,
     kept: Kept,
+    ends: EndMetrics,
 }
 
 /// Why the stage can't be started.
@@ -68,7 +71,7 @@ pub enum SetupError {
 }
 
 impl ScrapeStage {
-    /// The stage as configured, its metrics in `registry`.
+    /// The stage as configured, its metrics in `registry` beside `ends`.
     ///
     /// # Errors
     /// See [`SetupError`].
@@ -78,6 +81,7 @@ impl ScrapeStage {
         blobs: BlobStore,
         clock: SharedClock,
         registry: &Registry,
+        ends: EndMetrics,
     ) -> Result<Self, SetupError> {
         let metrics = Metrics::register(registry)?;
         let http = HttpClient::new(&config.network, Arc::new(SystemLookup))?;
@@ -91,6 +95,7 @@ impl ScrapeStage {
             upstream: upstream::connect(config, http.clone(), metrics.clone())?,
             breaker: Breaker::new(&config.circuit, metrics.circuit()),
             downloader: Downloader::new(config, http, metrics)?,
+            ends,
         })
     }
 
@@ -120,7 +125,12 @@ impl Stage for ScrapeStage {
     }
 
     async fn process(&self, batch: Vec<Message<Submission>>) -> Result<Vec<Outcome>, StageError> {
-        let settled = join_all(batch.iter().map(|message| self.outcome(message))).await;
+        let settled = batch.iter().map(|message| {
+            let id = message.event.analysis_id;
+            let span = tracing::error_span!(target: LOGGED, "analysis", analysis_id = %id);
+            self.outcome(message).instrument(span)
+        });
+        let settled = join_all(settled).await;
         if let Some(answers) = store_answers(&settled) {
             self.breaker.store_answers(answers);
         }
@@ -341,8 +351,8 @@ impl ScrapeStage {
             submission.supersedes,
             &submission.post,
         );
-        let (at, now) = (message.meta.timestamp, self.clock.now());
-        store::fail(&*self.store, run, failure, at, now).await
+        let times = (message.meta.timestamp, self.clock.now());
+        store::fail(&*self.store, run, failure, times, &self.ends).await
     }
 }
 

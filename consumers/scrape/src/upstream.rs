@@ -51,6 +51,9 @@ pub enum Adapter {
 }
 
 impl Adapter {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Web, Self::Embed, Self::Session];
+
     /// The name in posts, labels and logs.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -67,7 +67,7 @@ pub struct Status {
     /// Analyses by status.
     pub database: Option<Analyses>,
     /// What is kept for reuse.
-    pub cache: Option<Value>,
+    pub cache: Option<crate::routes::cache::Stats>,
     /// Living members by role.
     pub stages: Option<BTreeMap<String, Members>>,
     /// The inference runtimes of the detect stage: one, unless its members disagree.
@@ -83,6 +83,8 @@ pub struct Application {
     pub name: String,
     /// Of the binary.
     pub version: String,
+    /// What it was built from; `unknown` where nobody said.
+    pub commit: String,
     /// development, staging or production.
     pub environment: String,
 }
@@ -120,4 +122,6 @@ pub struct Members {
     pub members: u32,
     /// Their versions.
     pub versions: Vec<String>,
+    /// Records that they are behind; null where no living member says.
+    pub lag: Option<u64>,
 }

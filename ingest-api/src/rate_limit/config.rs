@@ -38,12 +38,12 @@ impl Default for RateLimitConfig {
 }
 
 impl RateLimitConfig {
-    /// Everything that is wrong with it, each naming its key.
+    /// Everything that is wrong with it, each a sentence that begins with its key.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let limits = [
-            ("per_minute (RATE_LIMIT_PER_MINUTE)", self.per_minute),
-            ("per_hour (RATE_LIMIT_PER_HOUR)", self.per_hour),
+            ("per_minute", self.per_minute),
+            ("per_hour", self.per_hour),
             ("reads_per_minute", self.reads_per_minute),
             ("reads_per_hour", self.reads_per_hour),
         ];
@@ -51,12 +51,12 @@ impl RateLimitConfig {
             .iter()
             .filter(|(_, limit)| !(1..=1_000_000).contains(limit));
         let mut problems: Vec<String> = odd
-            .map(|(key, limit)| format!("api.rate_limit.{key} is {limit}; it must be 1 to 1000000"))
+            .map(|(key, limit)| format!("api.rate_limit.{key} must be 1 to 1000000, not {limit}"))
             .collect();
         if !(1..=65_536).contains(&self.memory_mib) {
             let given = self.memory_mib;
             problems.push(format!(
-                "api.rate_limit.memory_mib is {given}; it must be 1 to 65536"
+                "api.rate_limit.memory_mib must be 1 to 65536, not {given}"
             ));
         }
         problems
@@ -93,7 +93,7 @@ mod tests {
         let problems = config.problems();
         assert_eq!(problems.len(), 3, "{problems:?}");
         assert!(
-            problems[0].contains("RATE_LIMIT_PER_MINUTE"),
+            problems[0].starts_with("api.rate_limit.per_minute "),
             "{problems:?}"
         );
     }

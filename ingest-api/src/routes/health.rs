@@ -1,7 +1,10 @@
-//! GET /health: the state of everything the service needs. Each question is given up after a second, so that the answer comes
-//! even when a dependency hangs. (/health/live and /health/ready are the engine's, the same in every role.)
+//! GET /health: the state of everything the service needs. Each question is given up in time for an answer within a second, even
+//! when a dependency hangs. (/health/live and /health/ready are the engine's, the same in every role.)
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use axum::{
     Json,
@@ -11,13 +14,17 @@ use axum::{
 };
 use schemas::topics;
 use serde::Serialize;
+use serde_json::Value;
 use store::Heartbeat;
 use utoipa::ToSchema;
 
 use crate::state::AppState;
 
-/// Longest wait for one dependency.
-pub const PATIENCE: Duration = Duration::from_secs(1);
+/// Longest wait for one dependency: all are asked at once, and the answer is to be there within a second.
+pub const PATIENCE: Duration = Duration::from_millis(750);
+
+/// What can be said of roles when their signs of life can't be read.
+const UNKNOWN: &str = "not known: the store does not tell";
 
 /// How something is; the worst of all is the answer's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
@@ -62,7 +69,7 @@ impl Check {
 
 /// State of everything the service needs
 ///
-/// Stages without a living member and an open circuit to the upstream are `degraded`, with 200: what was accepted waits.
+/// Stages without a living member, or too far behind, and an open circuit to the upstream are `degraded`, with 200: what was accepted waits.
 #[utoipa::path(
     get,
     path = "/health",
@@ -80,8 +87,9 @@ pub async fn health(State(state): State<AppState>) -> Response {
     let checks = BTreeMap::from([
         ("database", database),
         ("broker", broker),
-        ("stages", stages(beats)),
+        ("stages", stages(beats, state.config.max_healthy_lag)),
         ("instagram", instagram(beats)),
+        ("models", models(beats)),
     ]);
     let status = checks
         .values()
@@ -100,6 +108,13 @@ pub async fn health(State(state): State<AppState>) -> Response {
 pub async fn heartbeats(state: &AppState) -> Option<Vec<Heartbeat>> {
     let asked = state.store.heartbeats(state.clock.now());
     tokio::time::timeout(PATIENCE, asked).await.ok()?.ok()
+}
+
+/// The sum of a number that all living members of a stage report; `None` when none of them does.
+pub fn backlog(beats: &[Heartbeat], stage: &str, number: &str) -> Option<u64> {
+    let members = beats.iter().filter(|beat| beat.role == stage);
+    let told = members.filter_map(|beat| beat.details.get(number)?.as_u64());
+    told.reduce(u64::saturating_add)
 }
 
 async fn database(state: &AppState) -> Check {
@@ -121,29 +136,53 @@ async fn broker(state: &AppState) -> Check {
     }
 }
 
-fn stages(beats: Option<&[Heartbeat]>) -> Check {
+fn stages(beats: Option<&[Heartbeat]>, max_lag: u64) -> Check {
     let Some(beats) = beats else {
-        return Check::new(Health::Degraded, "not known: the store does not tell");
+        return Check::new(Health::Degraded, UNKNOWN);
     };
-    let members = topics::STAGES.map(|stage| {
+    let mut status = Health::Healthy;
+    let told = topics::STAGES.map(|stage| {
         let living = beats.iter().filter(|beat| beat.role == stage).count();
-        (stage, living)
+        let lag = backlog(beats, stage, "lag");
+        if living == 0 || lag.is_some_and(|lag| lag > max_lag) {
+            status = Health::Degraded;
+        }
+        let lag = lag.map_or_else(|| "not known".to_owned(), |lag| lag.to_string());
+        format!("{stage} {living} (lag {lag})")
     });
-    let told: Vec<String> = members
-        .iter()
-        .map(|(stage, living)| format!("{stage} {living}"))
-        .collect();
-    let message = format!("live members: {}", told.join(", "));
-    if members.iter().all(|(_, living)| *living > 0) {
-        Check::new(Health::Healthy, message)
-    } else {
-        Check::new(Health::Degraded, message)
+    Check::new(status, format!("live members: {}", told.join(", ")))
+}
+
+/// Never more than a word about them: what can't be checked is told with each result.
+fn models(beats: Option<&[Heartbeat]>) -> Check {
+    let Some(beats) = beats else {
+        return Check::new(Health::Degraded, UNKNOWN);
+    };
+    let mut members = beats.iter().filter(|beat| beat.role == "detect").peekable();
+    if members.peek().is_none() {
+        return Check::new(Health::Degraded, "not known: no detector lives");
     }
+    let told = members.map(|beat| {
+        let runtime = beat.details.get("runtime").and_then(Value::as_str);
+        let models = beat.details.get("models").and_then(Value::as_array);
+        let skipped = models
+            .into_iter()
+            .flatten()
+            .filter(|model| !model["skipped"].is_null());
+        match (runtime, skipped.count()) {
+            (None, _) => "off: pictures are not checked".to_owned(),
+            (Some(runtime), 0) => format!("run on {runtime}"),
+            (Some(runtime), skipped) => format!("run on {runtime}, {skipped} skipped"),
+        }
+    });
+    let told: BTreeSet<String> = told.collect();
+    let told: Vec<String> = told.into_iter().collect();
+    Check::new(Health::Healthy, told.join("; "))
 }
 
 fn instagram(beats: Option<&[Heartbeat]>) -> Check {
     let Some(beats) = beats else {
-        return Check::new(Health::Degraded, "not known: the store does not tell");
+        return Check::new(Health::Degraded, UNKNOWN);
     };
     let circuits: Vec<&str> = beats
         .iter()
@@ -182,14 +221,54 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_without_a_living_member_degrades() {
-        let mut beats: Vec<_> = topics::STAGES.iter().map(|s| beat(s, json!({}))).collect();
-        assert_eq!(stages(Some(&beats)).status, Health::Healthy);
-        beats.retain(|beat| beat.role != "detect");
-        let check = stages(Some(&beats));
+    fn a_stage_without_a_living_member_or_far_behind_degrades() {
+        let lag = |lag: u64| json!({ "lag": lag });
+        let mut beats: Vec<_> = topics::STAGES.iter().map(|s| beat(s, lag(5))).collect();
+        let check = stages(Some(&beats), 9);
+        assert_eq!(check.status, Health::Healthy);
+        assert!(
+            check.message.contains("score 1 (lag 5)"),
+            "{}",
+            check.message
+        );
+        beats.push(beat("score", lag(5)));
+        let check = stages(Some(&beats), 9);
         assert_eq!(check.status, Health::Degraded);
-        assert!(check.message.contains("detect 0"), "{}", check.message);
-        assert_eq!(stages(None).status, Health::Degraded);
+        assert!(
+            check.message.contains("score 2 (lag 10)"),
+            "{}",
+            check.message
+        );
+        assert_eq!(stages(Some(&beats), 10).status, Health::Healthy);
+        beats.retain(|beat| beat.role != "detect");
+        let check = stages(Some(&beats), 10);
+        assert_eq!(check.status, Health::Degraded);
+        assert!(
+            check.message.contains("detect 0 (lag not known)"),
+            "{}",
+            check.message
+        );
+        assert_eq!(stages(None, 10).status, Health::Degraded);
+    }
+
+    #[test]
+    fn models_are_told_of_and_degrade_nothing_by_being_off() {
+        let of = |details| models(Some(&[beat("detect", details)]));
+        let off = of(json!({ "runtime": null, "models": [] }));
+        assert_eq!(
+            (off.status, off.message.contains("off")),
+            (Health::Healthy, true)
+        );
+        let one = json!([{ "name": "a", "skipped": null }, { "name": "b", "skipped": "runtime" }]);
+        let on = of(json!({ "runtime": "onnxruntime 1.32.0", "models": one }));
+        assert_eq!(on.message, "run on onnxruntime 1.32.0, 1 skipped");
+        assert_eq!(models(Some(&[])).status, Health::Degraded);
+        assert_eq!(models(None).status, Health::Degraded);
+    }
+
+    #[test]
+    fn there_is_time_for_the_answer_within_a_second() {
+        assert!(PATIENCE < Duration::from_secs(1));
     }
 
     #[test]

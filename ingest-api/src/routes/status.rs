@@ -8,7 +8,7 @@ use store::Heartbeat;
 
 use super::{
     cache,
-    health::{PATIENCE, heartbeats},
+    health::{PATIENCE, backlog, heartbeats},
 };
 use crate::{openapi::shapes, state::AppState};
 
@@ -47,6 +47,7 @@ pub async fn status(State(state): State<AppState>) -> Json<Value> {
         "application": {
             "name": state.config.app_name,
             "version": state.version,
+            "commit": state.commit,
             "environment": state.config.environment.name(),
         },
         "configuration": {
@@ -62,7 +63,7 @@ pub async fn status(State(state): State<AppState>) -> Json<Value> {
     }))
 }
 
-/// Living members and their versions, by role. Instance names stay inside.
+/// Living members, their versions and how far they are behind, by role. Instance names stay inside.
 fn roles(beats: &[Heartbeat]) -> Value {
     let mut roles: BTreeMap<&str, (u32, BTreeSet<&str>)> = BTreeMap::new();
     for beat in beats {
@@ -73,7 +74,8 @@ fn roles(beats: &[Heartbeat]) -> Value {
     roles
         .into_iter()
         .map(|(role, (members, versions))| {
-            let told = json!({ "members": members, "versions": versions });
+            let lag = backlog(beats, role, "lag");
+            let told = json!({ "members": members, "versions": versions, "lag": lag });
             (role.to_owned(), told)
         })
         .collect::<serde_json::Map<_, _>>()

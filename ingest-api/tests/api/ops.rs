@@ -22,7 +22,7 @@ async fn beat(api: &Api, role: &str, details: Value) {
 async fn all_beat(api: &Api, circuit: &str) {
     beat(api, "record", json!({})).await;
     beat(api, "score", json!({})).await;
-    beat(api, "scrape", json!({ "circuit": circuit })).await;
+    beat(api, "scrape", json!({ "circuit": circuit, "lag": 7 })).await;
     let models = json!(["clip-linear@1"]);
     beat(
         api,
@@ -45,7 +45,10 @@ async fn health_degrades_with_stages_and_circuit_but_stays_200() {
     let told = api.get_json("/health").await;
     assert_eq!(told["status"], "healthy", "{told}");
     let names: Vec<&String> = told["checks"].as_object().unwrap().keys().collect();
-    assert_eq!(names, ["broker", "database", "instagram", "stages"]);
+    assert_eq!(
+        names,
+        ["broker", "database", "instagram", "models", "stages"]
+    );
 
     beat(&api, "scrape", json!({ "circuit": "open" })).await;
     let told = api.get_json("/health").await;
@@ -113,8 +116,7 @@ async fn status_tells_version_settings_counts_and_runtime() {
         }
     }
     let told = api.get_json("/status").await;
-    let application =
-        json!({ "name": "TrustCard", "version": "1.2.3", "environment": "development" });
+    let application = json!({ "name": "TrustCard", "version": "1.2.3", "commit": "0123456789ab", "environment": "development" });
     assert_eq!(told["application"], application);
     assert_eq!(told["configuration"]["debug_mode"], true);
     assert_eq!(told["configuration"]["metrics_enabled"], true);
@@ -126,7 +128,7 @@ async fn status_tells_version_settings_counts_and_runtime() {
     assert_eq!(told["models"], json!([["clip-linear@1"]]));
     assert_eq!(
         told["stages"]["scrape"],
-        json!({ "members": 1, "versions": ["1.2.3"] })
+        json!({ "members": 1, "versions": ["1.2.3"], "lag": 7 })
     );
     assert!(
         !told.to_string().contains("scrape-1"),

@@ -121,6 +121,7 @@ impl Api {
             readiness: readiness.clone(),
             registry: prometheus::Registry::new(),
             version: "1.2.3",
+            commit: "0123456789ab",
         })
         .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,21 +1,35 @@
-//! Configuration in layers, later ones win: defaults, `config/{environment}.toml`, `TRUSTCARD__SECTION__KEY`, then plain
-//! names that operators know (`API_PORT`, `LOG_LEVEL`, ...).
+//! Configuration in layers, later ones win: defaults, a file, `TRUSTCARD__SECTION__KEY`, then plain names that operators know
+//! (`API_PORT`, `LOG_LEVEL`, ...). It is checked as a whole: every fault of every layer is told at once, and where each value
+//! comes from is kept.
 
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
 };
 
-use config::{Config, File, FileFormat, Map, Value};
-use serde::de::DeserializeOwned;
+use config::Value;
+use serde::{Serialize, de::DeserializeOwned};
+
+mod fault;
+mod layers;
+mod values;
+
+pub use fault::{Fault, Faults};
+
+use layers::Leaves;
+
+/// Prefix of the variables that set keys.
+const PREFIX: &str = "trustcard__";
+/// Shown instead of a secret.
+pub const HIDDEN: &str = "(hidden)";
 
 /// Where settings come from.
 #[derive(Debug, Clone)]
 pub struct Layers {
-    /// Name of the file layer: `{directory}/{environment}.toml`; a file that is not there is no error.
-    pub environment: String,
-    /// Directory of the file layer.
-    pub directory: PathBuf,
+    /// The file layer, TOML.
+    pub file: Option<PathBuf>,
+    /// Whether a file that is not there is a fault.
+    pub file_required: bool,
     /// The process' environment.
     pub variables: HashMap<String, String>,
     /// Plain names and the keys they set.
@@ -25,256 +39,187 @@ pub struct Layers {
     /// Keys of maps whose own keys hold dots: `TRUSTCARD__KAFKA__CLIENT__SECURITY_PROTOCOL` sets `security.protocol` of
     /// `kafka.client`.
     pub dotted: &'static [&'static str],
+    /// Keys whose values are never shown, whether they may be set or not.
+    pub secrets: &'static [&'static str],
+    /// Whether the value of a key of a map in `dotted` may never be shown.
+    pub is_secret: fn(&str) -> bool,
 }
 
-/// Why the configuration can't be used. The text names the key and what is wrong with it.
-#[derive(Debug, thiserror::Error)]
-#[error("configuration: {0}")]
-pub struct ConfigError(#[from] config::ConfigError);
+impl Layers {
+    /// Whether the value of a key may never be shown.
+    fn hides(&self, key: &str) -> bool {
+        self.secrets.contains(&key) || (self.dotted_parts(key).is_some() && (self.is_secret)(key))
+    }
 
-/// Reads all layers into one value; a key that no layer sets has the default of its type.
+    /// The map in `dotted` that a key belongs to, and the rest of the key.
+    fn dotted_parts<'a>(&self, key: &'a str) -> Option<(&'static str, &'a str)> {
+        self.dotted
+            .iter()
+            .find_map(|map| Some((*map, key.strip_prefix(*map)?.strip_prefix('.')?)))
+    }
+
+    /// The variables that set a key, plain names first.
+    #[must_use]
+    pub fn variables_of(&self, key: &str) -> Vec<String> {
+        let plain = self.plain_names.iter().filter(|(_, named)| *named == key);
+        let path = match self.dotted_parts(key) {
+            Some((map, child)) => {
+                format!("{}__{}", map.replace('.', "__"), child.replace('.', "_"))
+            }
+            None => key.replace('.', "__"),
+        };
+        plain
+            .map(|(name, _)| (*name).to_owned())
+            .chain([format!("{PREFIX}{path}").to_uppercase()])
+            .collect()
+    }
+}
+
+/// Settings, and where each came from.
+#[derive(Debug, Clone)]
+pub struct Loaded<T> {
+    /// The settings.
+    pub settings: T,
+    /// What the layers set.
+    origins: BTreeMap<String, String>,
+    /// Values of keys that `settings` does not serialise, hidden where they are secret.
+    beside: BTreeMap<String, serde_json::Value>,
+}
+
+/// A key in effect.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Effective {
+    /// The key, dotted.
+    pub key: String,
+    /// Its value; secrets are hidden.
+    pub value: serde_json::Value,
+    /// `default`, the path of the file, or the name of the variable.
+    pub origin: String,
+    /// The variables that set it.
+    pub variables: Vec<String>,
+}
+
+impl<T: Serialize> Loaded<T> {
+    /// Every key with its value and origin, in alphabetical order.
+    #[must_use]
+    pub fn effective(&self, layers: &Layers) -> Vec<Effective> {
+        let mut values = values::flatten(&self.settings);
+        for key in layers.secrets {
+            values.remove(*key);
+            values.insert((*key).to_owned(), serde_json::Value::Null);
+        }
+        values.extend(self.beside.clone());
+        let shown = values.into_iter().map(|(key, value)| Effective {
+            origin: self.origin(&key).to_owned(),
+            variables: layers.variables_of(&key),
+            key,
+            value,
+        });
+        shown.collect()
+    }
+
+    /// Where the value of a key comes from.
+    #[must_use]
+    pub fn origin(&self, key: &str) -> &str {
+        self.origins.get(key).map_or("default", String::as_str)
+    }
+}
+
+/// Reads all layers into one value; a key that no layer sets has the default of its type. `problems` checks what types alone
+/// can't: a sentence for each setting at fault, which begins with the key.
 ///
 /// # Errors
-/// A file that can't be parsed, a value of the wrong type, a key that does not exist.
-pub fn load<T: DeserializeOwned>(layers: &Layers) -> Result<T, ConfigError> {
-    let file = layers
-        .directory
-        .join(format!("{}.toml", layers.environment));
-    let mut builder =
-        Config::builder().add_source(File::from(file).format(FileFormat::Toml).required(false));
-    let mut values = prefixed(layers);
-    for (name, key) in layers.plain_names {
-        if let Some(value) = layers
-            .variables
-            .get(*name)
-            .filter(|value| !value.is_empty())
-        {
-            values.insert((*key).to_owned(), parse(layers, key, value));
-        }
-    }
-    for (key, value) in values {
-        builder = builder.set_override(key, value)?;
-    }
-    Ok(builder.build()?.try_deserialize()?)
-}
-
-/// What variables with our prefix set, by key.
-fn prefixed(layers: &Layers) -> BTreeMap<String, Value> {
-    let mut values = BTreeMap::new();
-    let mut maps: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-    for (name, text) in &layers.variables {
-        let name = name.to_lowercase();
-        let Some(key) = name.strip_prefix("trustcard__") else {
-            continue;
-        };
-        let key = key.replace("__", ".");
-        let child = layers.dotted.iter().find_map(|map| {
-            let child = key.strip_prefix(*map)?.strip_prefix('.')?;
-            Some((*map, child.replace('_', ".")))
-        });
-        match child {
-            Some((map, child)) => {
-                let children = maps.entry(map).or_default();
-                children.insert(child, Value::from(text.as_str()));
+/// All faults at once: files that can't be parsed, keys that don't exist, values of the wrong type, and those of `problems`.
+pub fn load<T: DeserializeOwned + Serialize>(
+    layers: &Layers,
+    problems: impl FnOnce(&T) -> Vec<String>,
+) -> Result<Loaded<T>, Faults> {
+    let (mut leaves, mut faults) = layers::read(layers);
+    let settings = match build::<T>(layers, leaves.values()) {
+        Ok(settings) => settings,
+        Err(error) => {
+            // Each value beside nothing but defaults: whatever fails so is at fault itself.
+            let alone = leaves.values().filter_map(|leaf| {
+                Some(fault::of_value(
+                    layers,
+                    leaf,
+                    &build::<T>(layers, [leaf]).err()?,
+                ))
+            });
+            let found: Vec<Fault> = alone.collect();
+            if found.is_empty() {
+                faults.push(Fault::of_all(&error));
             }
-            None => {
-                let value = parse(layers, &key, text);
-                values.insert(key, value);
+            leaves.retain(|key, _| !found.iter().any(|fault| fault.key == *key));
+            faults.extend(found);
+            match build::<T>(layers, leaves.values()) {
+                Ok(settings) => settings,
+                Err(_) => return Err(Faults(faults)),
             }
         }
-    }
-    let maps = maps.into_iter();
-    values.extend(maps.map(|(key, children)| (key.to_owned(), Value::from(children))));
-    values
-}
-
-/// A list, or the text as it stands: `config` makes a number or a boolean of it where the key has that type, and a password
-/// keeps its leading zero.
-fn parse(layers: &Layers, key: &str, text: &str) -> Value {
-    if !layers.lists.contains(&key) {
-        return Value::from(text);
-    }
-    let items: Vec<String> = match serde_json::from_str::<Vec<serde_json::Value>>(text) {
-        Ok(items) => items.into_iter().map(plain).collect(),
-        Err(_) => text.split(',').map(str::to_owned).collect(),
     };
-    Value::from(items)
+    let values = values::flatten(&settings);
+    let found = problems(&settings);
+    faults.extend(
+        found
+            .iter()
+            .map(|sentence| fault::of_sentence(layers, &leaves, &values, sentence)),
+    );
+    if !faults.is_empty() {
+        return Err(Faults(faults));
+    }
+    let kept = |key: &str| layers.hides(key) || layers.dotted_parts(key).is_some();
+    let beside = leaves.values().filter(|leaf| kept(&leaf.key));
+    let beside = beside.map(|leaf| {
+        let value = if layers.hides(&leaf.key) {
+            HIDDEN.into()
+        } else {
+            values::json(&leaf.value)
+        };
+        (leaf.key.clone(), value)
+    });
+    let beside = beside.collect();
+    let origins = leaves.into_iter().map(|(key, leaf)| (key, leaf.origin));
+    Ok(Loaded {
+        settings,
+        origins: origins.collect(),
+        beside,
+    })
 }
 
-/// An item of a JSON list as it would stand between commas.
-fn plain(item: serde_json::Value) -> String {
-    match item {
-        serde_json::Value::String(text) => text,
-        other => other.to_string(),
+/// One value of one layer.
+#[derive(Debug, Clone)]
+struct Leaf {
+    key: String,
+    value: Value,
+    /// The path of the file, or the name of the variable.
+    origin: String,
+}
+
+/// Settings of these values and the defaults.
+fn build<'a, T: DeserializeOwned>(
+    layers: &Layers,
+    leaves: impl IntoIterator<Item = &'a Leaf>,
+) -> Result<T, config::ConfigError> {
+    let path = |leaf: &'a Leaf| {
+        let (sections, name) = match layers.dotted_parts(&leaf.key) {
+            Some((map, child)) => (map, Some(child)),
+            None => (leaf.key.as_str(), None),
+        };
+        let names: Vec<&'a str> = sections.split('.').chain(name).collect();
+        (names, &leaf.value)
+    };
+    let root = values::tree(leaves.into_iter().map(path).collect());
+    T::deserialize(Value::from(root))
+}
+
+impl Effective {
+    /// The value, for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        values::text(&self.value)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde::Deserialize;
-
-    #[derive(Debug, Default, Deserialize, PartialEq)]
-    #[serde(default, deny_unknown_fields)]
-    struct Settings {
-        api: Api,
-    }
-
-    #[derive(Debug, Deserialize, PartialEq)]
-    #[serde(default, deny_unknown_fields)]
-    struct Api {
-        port: u16,
-        debug: bool,
-        name: String,
-        origins: Vec<String>,
-        password: Option<String>,
-        ratio: f64,
-        client: BTreeMap<String, String>,
-    }
-
-    impl Default for Api {
-        fn default() -> Self {
-            Self {
-                port: 8000,
-                debug: true,
-                name: "TrustCard".to_owned(),
-                origins: vec!["*".to_owned()],
-                password: None,
-                ratio: 0.0,
-                client: BTreeMap::new(),
-            }
-        }
-    }
-
-    fn layers(directory: &std::path::Path, variables: &[(&str, &str)]) -> Layers {
-        Layers {
-            environment: "staging".to_owned(),
-            directory: directory.to_owned(),
-            variables: variables
-                .iter()
-                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-                .collect(),
-            plain_names: &[
-                ("API_PORT", "api.port"),
-                ("DEBUG", "api.debug"),
-                ("CORS_ORIGINS", "api.origins"),
-            ],
-            lists: &["api.origins"],
-            dotted: &["api.client"],
-        }
-    }
-
-    #[test]
-    fn later_layers_win() {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(
-            directory.path().join("staging.toml"),
-            "[api]\nport = 1\nname = \"file\"\n",
-        )
-        .unwrap();
-        let file: Settings = load(&layers(directory.path(), &[])).unwrap();
-        assert_eq!(
-            (file.api.port, file.api.name.as_str(), file.api.debug),
-            (1, "file", true)
-        );
-        let ours: Settings =
-            load(&layers(directory.path(), &[("TRUSTCARD__API__PORT", "2")])).unwrap();
-        assert_eq!(ours.api.port, 2);
-        let plain: Settings = load(&layers(
-            directory.path(),
-            &[
-                ("TRUSTCARD__API__PORT", "2"),
-                ("API_PORT", "3"),
-                ("DEBUG", "False"),
-            ],
-        ))
-        .unwrap();
-        assert_eq!((plain.api.port, plain.api.debug), (3, false));
-    }
-
-    #[test]
-    fn lists_are_separated_by_commas_or_json() {
-        let directory = tempfile::tempdir().unwrap();
-        let json = r#"["https://a.example", "https://b.example"]"#;
-        for variable in [
-            (
-                "TRUSTCARD__API__ORIGINS",
-                "https://a.example,https://b.example",
-            ),
-            ("CORS_ORIGINS", "https://a.example,https://b.example"),
-            ("CORS_ORIGINS", json),
-        ] {
-            let settings: Settings = load(&layers(directory.path(), &[variable])).unwrap();
-            assert_eq!(
-                settings.api.origins,
-                ["https://a.example", "https://b.example"],
-                "{variable:?}"
-            );
-        }
-        let none: Settings = load(&layers(directory.path(), &[("CORS_ORIGINS", "[]")])).unwrap();
-        assert!(none.api.origins.is_empty());
-    }
-
-    #[test]
-    fn a_wrong_type_and_an_unknown_key_are_named() {
-        let directory = tempfile::tempdir().unwrap();
-        let wrong = load::<Settings>(&layers(directory.path(), &[("API_PORT", "many")]))
-            .unwrap_err()
-            .to_string();
-        assert!(wrong.contains("api.port"), "{wrong}");
-        let unknown = load::<Settings>(&layers(directory.path(), &[("TRUSTCARD__API__PROT", "1")]))
-            .unwrap_err()
-            .to_string();
-        assert!(unknown.contains("prot"), "{unknown}");
-    }
-
-    #[test]
-    fn text_stays_as_it_is_and_numbers_and_booleans_are_what_their_keys_say() {
-        let directory = tempfile::tempdir().unwrap();
-        let variables = [
-            ("TRUSTCARD__API__NAME", "True"),
-            ("TRUSTCARD__API__PASSWORD", "0123"),
-            ("TRUSTCARD__API__CLIENT__SASL_PASSWORD", "1e3"),
-            ("TRUSTCARD__API__PORT", "2"),
-            ("TRUSTCARD__API__DEBUG", "FALSE"),
-            ("TRUSTCARD__API__RATIO", "0.5"),
-        ];
-        let api = load::<Settings>(&layers(directory.path(), &variables))
-            .unwrap()
-            .api;
-        assert_eq!(api.name, "True");
-        assert_eq!(api.password.as_deref(), Some("0123"));
-        assert_eq!(api.client["sasl.password"], "1e3");
-        assert_eq!((api.port, api.debug, api.ratio), (2, false, 0.5));
-    }
-
-    #[test]
-    fn keys_with_dots_are_written_with_underscores_and_join_those_of_the_file() {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(
-            directory.path().join("staging.toml"),
-            "[api.client]\n\"linger.ms\" = \"5\"\n\"security.protocol\" = \"plaintext\"\n",
-        )
-        .unwrap();
-        let variables = [
-            ("TRUSTCARD__API__CLIENT__SECURITY_PROTOCOL", "ssl"),
-            ("TRUSTCARD__API__CLIENT__SSL_CA_LOCATION", "/ca.pem"),
-        ];
-        let api = load::<Settings>(&layers(directory.path(), &variables))
-            .unwrap()
-            .api;
-        let pairs: Vec<_> = api
-            .client
-            .iter()
-            .map(|(k, v)| (k.as_str(), v.as_str()))
-            .collect();
-        assert_eq!(
-            pairs,
-            [
-                ("linger.ms", "5"),
-                ("security.protocol", "ssl"),
-                ("ssl.ca.location", "/ca.pem"),
-            ]
-        );
-    }
-}
+mod tests;

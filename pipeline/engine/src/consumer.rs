@@ -156,6 +156,7 @@ impl Consumer {
             control_in.clone(),
             drain,
             metrics.clone(),
+            kafka.client_watch(),
         );
         let config = kafka.member(client_id, &group);
         let consumer = BaseConsumer::from_config_and_context(&config, context)

@@ -56,16 +56,20 @@ impl Default for LimitsConfig {
 }
 
 impl LimitsConfig {
-    /// What is wrong with it, if anything.
-    #[must_use]
-    pub fn problem(&self) -> Option<&'static str> {
-        if !(1..=100_000).contains(&self.window) {
-            Some("limits.window must lie between 1 and 100000")
-        } else if !(self.ratio > 0.0 && self.ratio <= 1.0) {
-            Some("limits.ratio must be above 0 and at most 1")
-        } else {
-            None
-        }
+    /// Everything that is wrong with it.
+    pub(crate) fn problems(&self) -> Vec<&'static str> {
+        let checks = [
+            (
+                (1..=100_000).contains(&self.window),
+                "limits.window must lie between 1 and 100000",
+            ),
+            (
+                self.ratio > 0.0 && self.ratio <= 1.0,
+                "limits.ratio must be above 0 and at most 1",
+            ),
+        ];
+        let broken = checks.into_iter().filter(|(holds, _)| !holds);
+        broken.map(|(_, problem)| problem).collect()
     }
 }
 
@@ -237,8 +241,11 @@ mod tests {
             (10, 1.1),
             (10, f64::NAN),
         ] {
-            assert!(with(window, ratio).problem().is_some(), "{window} {ratio}");
+            assert!(
+                !with(window, ratio).problems().is_empty(),
+                "{window} {ratio}"
+            );
         }
-        assert_eq!(LimitsConfig::default().problem(), None);
+        assert!(LimitsConfig::default().problems().is_empty());
     }
 }

@@ -6,6 +6,7 @@ use rdkafka::ClientConfig;
 
 use crate::{
     archive::Archive,
+    client_metrics::{ClientMetrics, ClientWatch},
     embedded::Meter,
     halt::HaltStore,
     membership::{GroupConfig, GroupProtocol, Instance},
@@ -24,6 +25,7 @@ pub struct Kafka {
     instance: Instance,
     group: GroupConfig,
     halts: Option<Arc<dyn HaltStore>>,
+    clients: Option<ClientMetrics>,
 }
 
 impl std::fmt::Debug for Kafka {
@@ -50,6 +52,7 @@ impl Kafka {
             instance: Instance::random(),
             group: GroupConfig::default(),
             halts: None,
+            clients: None,
         }
     }
 
@@ -96,6 +99,18 @@ impl Kafka {
         self
     }
 
+    /// The same cluster, whose clients show their statistics in `metrics`.
+    #[must_use]
+    pub fn with_client_metrics(mut self, metrics: &ClientMetrics) -> Self {
+        self.clients = Some(metrics.clone());
+        self
+    }
+
+    /// What shows the statistics of a client that is about to be made.
+    pub(crate) fn client_watch(&self) -> ClientWatch {
+        ClientWatch::new(self.clients.as_ref())
+    }
+
     pub(crate) const fn halts(&self) -> Option<&Arc<dyn HaltStore>> {
         self.halts.as_ref()
     }
@@ -121,6 +136,7 @@ impl Kafka {
                 ("batch.size", "524288"),
                 // A single message may be larger: what a topic takes is the broker's to say.
                 ("message.max.bytes", "16777216"),
+                ("statistics.interval.ms", "5000"),
             ],
             &[
                 ("client.id", client_id),

@@ -60,16 +60,15 @@ impl Default for LagConfig {
 }
 
 impl LagConfig {
-    /// What is wrong with it, naming the key.
+    /// Everything that is wrong with it, each a sentence that begins with its key.
     #[must_use]
-    pub fn problem(&self) -> Option<String> {
-        if self.interval_s == 0 {
-            return Some("interval_s must be at least 1".to_owned());
-        }
-        let wrong = self.groups.iter().find(|name| !Pattern::is_valid(name))?;
-        Some(format!(
-            "groups: `{wrong}` is neither a name nor the beginning of one followed by `*`"
-        ))
+    pub fn problems(&self) -> Vec<String> {
+        let wrong = self.groups.iter().filter(|name| !Pattern::is_valid(name));
+        let wrong = wrong.map(|name| {
+            format!("groups holds `{name}`, which is neither a name nor the beginning of one followed by `*`")
+        });
+        let never = (self.interval_s == 0).then(|| "interval_s must be at least 1".to_owned());
+        wrong.chain(never).collect()
     }
 }
 
@@ -236,15 +235,15 @@ mod tests {
             groups: groups.iter().map(ToString::to_string).collect(),
             interval_s,
         };
-        assert_eq!(config(&["a", "b-*", "*"], 1).problem(), None);
+        assert!(config(&["a", "b-*", "*"], 1).problems().is_empty());
         for (config, word) in [
             (config(&[], 0), "interval_s"),
             (config(&[""], 1), "``"),
             (config(&["a*b"], 1), "`a*b`"),
             (config(&["**"], 1), "`**`"),
         ] {
-            let problem = config.problem().unwrap();
-            assert!(problem.contains(word), "{problem}");
+            let problems = config.problems();
+            assert!(problems[0].contains(word), "{problems:?}");
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod admin;
 pub mod archive;
 mod at_least_once;
 pub mod cache_metrics;
+mod client_metrics;
 pub mod clock;
 pub mod config;
 mod consumer;
@@ -30,6 +31,7 @@ pub mod telemetry;
 mod transactional;
 
 pub use archive::Archive;
+pub use client_metrics::ClientMetrics;
 pub use clock::{Clock, SharedClock, SystemClock};
 pub use consumer::ConsumerError;
 pub use delivery::Guarantee;

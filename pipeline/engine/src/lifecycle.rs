@@ -73,6 +73,7 @@ impl Shutdown {
                 code,
                 "ended before everything was drained; what was not committed will be redone"
             );
+            crate::telemetry::file::close();
             std::process::exit(code);
         });
         Ok(())

@@ -9,11 +9,14 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry,
 };
-use schemas::Reason;
+use schemas::{Reason, topics};
+
+use crate::client_metrics::ClientMetrics;
 
 /// Bounds of durations, seconds.
-const SECONDS: [f64; 14] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+const SECONDS: [f64; 17] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+    120.0, 300.0,
 ];
 
 /// The metrics of every stage in this process.
@@ -50,6 +53,8 @@ pub struct EngineMetrics {
     /// `trustcard_transactions_total{task_name,outcome}`: transactions by how they ended: `committed`, `aborted` (and redone),
     /// `rebuilt` (the outcome or a late copy of the commit was uncertain, so the producer was made anew), `fenced`.
     transactions: IntCounterVec,
+    /// `trustcard_kafka_client_*`.
+    clients: ClientMetrics,
 }
 
 impl EngineMetrics {
@@ -137,7 +142,21 @@ impl EngineMetrics {
                 "Transactions by how they ended",
                 &["task_name", "outcome"],
             )?,
+            clients: ClientMetrics::new(registry)?,
         })
+    }
+
+    /// Those of Kafka clients, for [`crate::Kafka::with_client_metrics`].
+    #[must_use]
+    pub const fn clients(&self) -> &ClientMetrics {
+        &self.clients
+    }
+
+    /// Records that this instance of a stage has yet to settle, and those of them that it has read.
+    #[must_use]
+    pub fn backlog(&self, stage: &str) -> (i64, i64) {
+        let of = |gauge: &IntGaugeVec| gauge.with_label_values(&[stage]).get();
+        (of(&self.queue_size), of(&self.in_flight))
     }
 
     /// The metrics of one stage.
@@ -145,6 +164,13 @@ impl EngineMetrics {
         let status = |status: &str| self.tasks.with_label_values(&[name, status]);
         let ended = |outcome: &str| self.transactions.with_label_values(&[name, outcome]);
         let queue_size = self.queue_size.with_label_values(&[name]);
+        // There from the start, so that something can be asked of them before the first trouble.
+        let usual = Reason::StoreUnavailable.code();
+        self.reasons.with_label_values(&[name, "retry", usual]);
+        self.dead_letters.with_label_values(&[name, usual]);
+        for tier in 1..=topics::RETRY_TIERS {
+            self.postponed.with_label_values(&[name, &tier.to_string()]);
+        }
         StageMetrics {
             name,
             duration: self.duration.with_label_values(&[name]),

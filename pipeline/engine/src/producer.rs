@@ -10,7 +10,7 @@ use std::{
 };
 
 use rdkafka::{
-    ClientConfig, ClientContext,
+    ClientConfig, ClientContext, Statistics,
     config::FromClientConfigAndContext,
     error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, Header, Message, OwnedHeaders},
@@ -20,6 +20,7 @@ use schemas::Record;
 use tokio::sync::oneshot;
 
 use crate::{
+    client_metrics::ClientWatch,
     consumer::fetched::readable,
     embedded::meter::{Full, Meter, Ticket},
     kafka::Kafka,
@@ -90,6 +91,7 @@ impl Output {
 /// A producer whose records are acknowledged by all in-sync replicas.
 pub(crate) struct Producer {
     config: ClientConfig,
+    kafka: Kafka,
     client: Mutex<Arc<ThreadedProducer<Reports>>>,
 }
 
@@ -101,9 +103,11 @@ impl Producer {
         message_timeout: Duration,
     ) -> Result<Self, KafkaError> {
         let config = kafka.producer(client_id, message_timeout);
-        let client = ThreadedProducer::from_config_and_context(&config, Reports)?;
+        let client =
+            ThreadedProducer::from_config_and_context(&config, Reports(kafka.client_watch()))?;
         Ok(Self {
             config,
+            kafka: kafka.clone(),
             client: Mutex::new(Arc::new(client)),
         })
     }
@@ -122,7 +126,8 @@ impl Producer {
         if !Arc::ptr_eq(&client, used) {
             return;
         }
-        match ThreadedProducer::from_config_and_context(&self.config, Reports) {
+        let reports = Reports(self.kafka.client_watch());
+        match ThreadedProducer::from_config_and_context(&self.config, reports) {
             Ok(another) => {
                 tracing::warn!(fatal, "the producer has failed for good and was made anew");
                 *client = Arc::new(another);
@@ -234,9 +239,13 @@ struct Report {
     ticket: Option<Ticket>,
 }
 
-struct Reports;
+struct Reports(ClientWatch);
 
-impl ClientContext for Reports {}
+impl ClientContext for Reports {
+    fn stats(&self, statistics: Statistics) {
+        self.0.show(&statistics);
+    }
+}
 
 impl ProducerContext for Reports {
     type DeliveryOpaque = Box<Report>;

@@ -67,18 +67,21 @@ impl Default for RetryConfig {
 }
 
 impl RetryConfig {
-    /// What is wrong with it, if anything.
-    #[must_use]
-    pub fn problem(&self) -> Option<&'static str> {
-        if self.attempts == 0 {
-            Some("retry.attempts must be at least 1")
-        } else if !(self.factor.is_finite() && self.factor >= 1.0) {
-            Some("retry.factor must be a number of at least 1")
-        } else if !(0.0..=1.0).contains(&self.jitter) {
-            Some("retry.jitter must lie between 0 and 1")
-        } else {
-            None
-        }
+    /// Everything that is wrong with it.
+    pub(crate) fn problems(&self) -> Vec<&'static str> {
+        let checks = [
+            (self.attempts > 0, "retry.attempts must be at least 1"),
+            (
+                self.factor.is_finite() && self.factor >= 1.0,
+                "retry.factor must be a number of at least 1",
+            ),
+            (
+                (0.0..=1.0).contains(&self.jitter),
+                "retry.jitter must lie between 0 and 1",
+            ),
+        ];
+        let broken = checks.into_iter().filter(|(holds, _)| !holds);
+        broken.map(|(_, problem)| problem).collect()
     }
 
     /// The wait after the `failures`-th failure in a row (1 is the first). Never shorter than `after`, which is what somebody
@@ -194,7 +197,7 @@ mod tests {
                 ..steady()
             },
         ];
-        assert!(broken.iter().all(|config| config.problem().is_some()));
-        assert_eq!(steady().problem(), None);
+        assert!(broken.iter().all(|config| config.problems().len() == 1));
+        assert!(steady().problems().is_empty());
     }
 }

@@ -112,7 +112,7 @@ impl<S: Stage> Runner<S> {
     /// # Errors
     /// When the configuration is wrong or the consumer has failed for good; a broker out of reach is waited for.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), RunnerError> {
-        if let Some(problem) = self.config.problem() {
+        if let Some(problem) = self.config.problems().into_iter().next() {
             return Err(RunnerError::Config(problem));
         }
         let name = self.stage.name();

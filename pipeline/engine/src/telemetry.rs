@@ -1,63 +1,31 @@
-//! Logs and traces. Logs go to standard error; spans to an OTLP receiver over HTTP when one is configured. Trace ids exist
-//! either way, so that every record carries a `traceparent`.
+//! Logs and traces. Logs go to standard error, and to a file where one is configured; spans to an OTLP receiver over HTTP when
+//! one is. Trace ids exist either way, so that every record carries a `traceparent` and every line within a span its
+//! `trace_id`.
 
-use std::{io::IsTerminal, time::Duration};
+use std::{io::IsTerminal, path::PathBuf, time::Duration};
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
-use serde::{Deserialize, Serialize};
-use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::Level;
+use tracing_subscriber::{
+    EnvFilter, Layer, fmt::format::JsonFields, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
+mod config;
+pub(crate) mod file;
+mod json;
 pub mod propagation;
+
+pub use config::{Rotation, TelemetryConfig};
+
+/// Target of spans that only the log needs, never sent. Like all spans that lines of the log are found by they are made as
+/// `error_span!`, so that they are there at every level of the log.
+pub const LOGGED: &str = "trustcard_logged";
 
 /// Libraries that say more than an operator wants to read.
 const QUIET: &str = "ort=warn,librdkafka=error,rdkafka=error,hyper=warn,hyper_util=warn,reqwest=warn,h2=warn,rustls=warn,\
-                     opentelemetry=warn,tract_onnx=warn,tract_core=warn";
-
-/// Settings of logs and traces.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TelemetryConfig {
-    /// Least level to log: `TRACE`, `DEBUG`, `INFO`, `WARN` (or `WARNING`) or `ERROR`.
-    pub level: String,
-    /// JSON lines for machines instead of text for people.
-    pub json: bool,
-    /// Base address of an OTLP receiver, such as `http://127.0.0.1:4318`; empty sends nothing.
-    pub otlp_endpoint: String,
-    /// Share of new traces that are sent, 0 to 1. A trace begun elsewhere follows its own flag.
-    pub sample_ratio: f64,
-}
-
-impl Default for TelemetryConfig {
-    fn default() -> Self {
-        Self {
-            level: "INFO".to_owned(),
-            json: false,
-            otlp_endpoint: String::new(),
-            sample_ratio: 1.0,
-        }
-    }
-}
-
-impl TelemetryConfig {
-    /// What is wrong with it, if anything; names the key.
-    #[must_use]
-    pub fn problem(&self) -> Option<String> {
-        if let Err(error) = filter(&self.level) {
-            return Some(error.to_string());
-        }
-        let endpoint = &self.otlp_endpoint;
-        if !endpoint.is_empty()
-            && !endpoint.starts_with("http://")
-            && !endpoint.starts_with("https://")
-        {
-            return Some("telemetry.otlp_endpoint must begin with http:// or https://".to_owned());
-        }
-        (!(0.0..=1.0).contains(&self.sample_ratio))
-            .then(|| "telemetry.sample_ratio must lie between 0 and 1".to_owned())
-    }
-}
+                     opentelemetry=warn,tract_onnx=warn,tract_core=warn,scylla=warn,tower_http=warn";
 
 /// Why telemetry could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +36,9 @@ pub enum TelemetryError {
     /// The exporter does not accept its settings.
     #[error("telemetry.otlp_endpoint: {0}")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    /// The file can't be written.
+    #[error("telemetry.file (LOG_FILE): {0} can't be written: {1}")]
+    File(PathBuf, String),
     /// Something else listens to this process already.
     #[error("logs are set up already: {0}")]
     Installed(#[from] tracing_subscriber::util::TryInitError),
@@ -78,11 +49,13 @@ pub enum TelemetryError {
 pub struct TelemetryGuard(SdkTracerProvider);
 
 impl TelemetryGuard {
-    /// Sends the remaining spans. Blocks, at most a few seconds, so not for a thread of the runtime.
+    /// Sends the remaining spans and writes the remaining lines. Blocks, at most a few seconds, so not for a thread of the
+    /// runtime.
     pub fn flush(self) {
         if let Err(error) = self.0.shutdown_with_timeout(Duration::from_secs(3)) {
             tracing::warn!(%error, "the last spans were not sent");
         }
+        file::close();
     }
 }
 
@@ -91,7 +64,6 @@ impl TelemetryGuard {
 /// # Errors
 /// See [`TelemetryError`].
 pub fn init(config: &TelemetryConfig, role: &str) -> Result<TelemetryGuard, TelemetryError> {
-    let filter = filter(&config.level)?;
     let provider = provider(config, role)?;
     // Spans reach traces whatever the level of the log; only what is DEBUG or finer is left out.
     let sent = if config.otlp_endpoint.is_empty() {
@@ -102,35 +74,63 @@ pub fn init(config: &TelemetryConfig, role: &str) -> Result<TelemetryGuard, Tele
     let spans = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer("trustcard"))
         .with_filter(EnvFilter::new(format!(
-            "info,{QUIET},{}={sent}",
+            "info,{QUIET},{}={sent},{LOGGED}=off",
             propagation::TARGET
         )));
-    let logs = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    let logs = if config.json {
-        logs.json().flatten_event(true).boxed()
+    let logs = tracing_subscriber::fmt::layer();
+    let logs = if config.json == Some(true) {
+        let logs = logs.with_writer(std::io::stderr);
+        logs.fmt_fields(JsonFields::new())
+            .event_format(json::JsonLines)
+            .boxed()
     } else {
-        logs.with_target(false).boxed()
+        let logs = logs.with_writer(std::io::stderr);
+        logs.with_ansi(std::io::stderr().is_terminal())
+            .with_target(false)
+            .boxed()
     };
+    let file = config.file.as_deref();
+    let file = file.map(|path| file::open(config, path)).transpose()?;
+    let file = file.map(|writer| {
+        let layer = tracing_subscriber::fmt::layer().with_writer(writer);
+        layer
+            .fmt_fields(JsonFields::new())
+            .event_format(json::JsonLines)
+    });
     tracing_subscriber::registry()
         .with(spans)
-        .with(logs.with_filter(filter))
+        .with(logs.and_then(file).with_filter(filter(&config.level)?))
         .try_init()?;
     Ok(TelemetryGuard(provider))
 }
 
-fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
-    let level = match level.to_ascii_uppercase().as_str() {
-        "TRACE" => "trace",
-        "DEBUG" => "debug",
-        "INFO" => "info",
-        "WARN" | "WARNING" => "warn",
-        "ERROR" => "error",
-        _ => return Err(TelemetryError::Level(level.to_owned())),
-    };
+/// Shows in `registry` what is counted of the log.
+///
+/// # Errors
+/// When a name is taken.
+pub fn register(registry: &prometheus::Registry) -> prometheus::Result<()> {
+    file::register(registry)
+}
+
+/// The level that a name stands for.
+fn level(name: &str) -> Option<Level> {
+    match name.to_ascii_uppercase().as_str() {
+        "TRACE" => Some(Level::TRACE),
+        "DEBUG" => Some(Level::DEBUG),
+        "INFO" => Some(Level::INFO),
+        "WARN" | "WARNING" => Some(Level::WARN),
+        "ERROR" => Some(Level::ERROR),
+        _ => None,
+    }
+}
+
+/// Our own crates at the level asked for, libraries at INFO at most: their details are of no use to an operator, and may hold
+/// what was sent and received.
+fn filter(name: &str) -> Result<EnvFilter, TelemetryError> {
+    let level = level(name).ok_or_else(|| TelemetryError::Level(name.to_owned()))?;
+    let libraries = level.min(Level::INFO);
     Ok(EnvFilter::new(format!(
-        "{level},{QUIET},{}=off",
+        "{libraries},trustcard={level},{QUIET},{}=off",
         propagation::TARGET
     )))
 }

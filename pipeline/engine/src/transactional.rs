@@ -145,6 +145,7 @@ impl TransactionalProducer {
         let (work, jobs) = mpsc::channel();
         let (opened_in, opened) = oneshot::channel();
         let worker = Worker::new(
+            kafka.clone(),
             kafka.transactional(id, client_id, transaction_timeout),
             id.to_owned(),
             Times::new(transaction_timeout),

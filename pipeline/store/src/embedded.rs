@@ -5,7 +5,16 @@
 
 use std::path::Path;
 
-use crate::{Result, StoreError, StorePolicy};
+use prometheus::Registry;
+use rusqlite::{
+    Connection,
+    trace::{TraceEvent, TraceEventCodes},
+};
+
+use crate::{
+    Result, StoreError, StorePolicy,
+    metrics::{Connections, StoreMetrics},
+};
 
 mod analyses;
 mod batches;
@@ -36,6 +45,7 @@ pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
     policy: StorePolicy,
+    metrics: StoreMetrics,
 }
 
 impl SqliteStore {
@@ -51,13 +61,54 @@ impl SqliteStore {
                 StoreError::Unavailable(format!("can't create {}: {error}", folder.display()))
             })?;
         }
+        let metrics =
+            StoreMetrics::new().map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let mut connection = schema::open_writable(path)?;
         schema::migrate(&mut connection)?;
         row::apply_policy(&mut connection, &policy)?;
         Ok(Self {
-            writer: Writer::start(connection)?,
-            readers: Readers::start(path)?,
+            writer: Writer::start(connection, &metrics)?,
+            readers: Readers::start(path, &metrics)?,
             policy,
+            metrics,
         })
     }
+
+    /// Shows its metrics in `registry`.
+    ///
+    /// # Errors
+    /// When one of the names is taken.
+    pub fn show_metrics(&self, registry: &Registry) -> prometheus::Result<()> {
+        let connections = std::sync::Arc::new(Fixed(1 + reader::THREADS as u64));
+        self.metrics.register(registry, connections)
+    }
+}
+
+/// Connections that are opened once and never lost.
+struct Fixed(u64);
+
+impl Connections for Fixed {
+    fn active(&self) -> u64 {
+        self.0
+    }
+
+    fn connect_timeouts(&self) -> u64 {
+        0
+    }
+
+    fn request_timeouts(&self) -> u64 {
+        0
+    }
+}
+
+/// Measures every statement of a connection.
+fn measure(connection: &mut Connection, metrics: &StoreMetrics) -> Result<()> {
+    let metrics = metrics.clone();
+    let told = move |event: TraceEvent<'_>| {
+        if let TraceEvent::Profile(statement, took) = event {
+            metrics.query(&statement.sql(), took);
+        }
+    };
+    let events = TraceEventCodes::SQLITE_TRACE_PROFILE;
+    Ok(connection.trace_v2(events, Some(told))?)
 }

@@ -3,6 +3,7 @@
 //! - [`port`]: what TrustCard asks of its database;
 //! - [`embedded`]: the adapter on SQLite, for one machine;
 //! - [`scylla`]: the adapter on CQL, for ScyllaDB and Apache Cassandra;
+//! - [`metrics`]: what is counted of it;
 //! - [`blobs`]: media files by the hash of their content.
 #![warn(missing_docs)]
 
@@ -11,6 +12,7 @@ pub mod blobs;
 mod contract;
 pub mod embedded;
 mod facts;
+pub mod metrics;
 pub mod port;
 pub mod scylla;
 mod values;
@@ -18,4 +20,5 @@ mod values;
 pub use self::scylla::{Applied, ScyllaConfig, ScyllaStore, migrate, plan};
 pub use blobs::{BlobError, BlobStore};
 pub use embedded::SqliteStore;
+pub use metrics::{EndMetrics, StoreMetrics};
 pub use port::*;

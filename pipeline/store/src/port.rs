@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::EndMetrics;
+
 mod feedback;
 mod keys;
 mod reuse;
@@ -333,7 +335,7 @@ pub struct KeptDeadLetter {
 }
 
 /// Ends a run without a score: writes the failed row and gives the records that must be produced, none if it was deleted.
-/// Where the row can't be read any more, asking again would not help, and at least the readers of `results` are told.
+/// `at` is the time of the record it ends with. Where the row can't be read any more, asking again would not help, and at least the readers of `results` are told.
 ///
 /// # Errors
 /// When the store did not answer.
@@ -341,8 +343,8 @@ pub async fn fail(
     store: &dyn Store,
     (analysis_id, run, supersedes, post): (Uuid, Run, Option<Run>, &PostRef),
     error: schemas::events::result::Failure,
-    at: Timestamp,
-    now: Timestamp,
+    (at, now): (Timestamp, Timestamp),
+    ends: &EndMetrics,
 ) -> Result<Vec<schemas::Record>> {
     let result = AnalysisResult::failed(analysis_id, run, supersedes, post.clone(), error, at);
     let latest = match store.finish(&result, now).await {
@@ -354,6 +356,7 @@ pub async fn fail(
         }
         Err(error) => return Err(error),
     };
+    ends.observe(&result);
     result
         .records(latest)
         .map_err(|error| StoreError::Corrupt(error.to_string()))

@@ -11,6 +11,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use prometheus::Registry;
 use scylla::statement::{Consistency, SerialConsistency};
 use uuid::Uuid;
 
@@ -77,12 +78,20 @@ impl ScyllaStore {
         statements.put_vote.set_serial_consistency(serial);
         statements.vote.set_consistency(Consistency::Serial);
         Ok(Self {
-            client: Client::new(session, config),
+            client: Client::new(session, config)?,
             statements,
             policy,
             turns: (0..TURNS).map(|_| tokio::sync::Mutex::new(())).collect(),
             hours: Mutex::new(BTreeMap::new()),
         })
+    }
+
+    /// Shows its metrics in `registry`.
+    ///
+    /// # Errors
+    /// When one of the names is taken.
+    pub fn show_metrics(&self, registry: &Registry) -> prometheus::Result<()> {
+        self.client.register(registry)
     }
 
     /// Waits until no other claim of this analysis, and of the few that share its place, is on its way in this process.

@@ -56,8 +56,8 @@ pub enum Command {
     /// Fetch and check the models
     #[command(subcommand)]
     Models(ModelsCommand),
-    /// Check the configuration and print what is in effect, secrets hidden
-    CheckConfig,
+    /// Check the configuration and show every setting, its value and where that comes from, secrets hidden
+    CheckConfig(CheckConfigArgs),
 }
 
 impl Command {
@@ -83,7 +83,7 @@ impl Command {
         if matches!(self, Self::Demo(_)) {
             return true;
         }
-        matches!(self, Self::Up(_) | Self::Api(_) | Self::CheckConfig)
+        matches!(self, Self::Up(_) | Self::Api(_) | Self::CheckConfig(_))
     }
 
     /// Its name, part of the service's name in traces.
@@ -108,7 +108,7 @@ impl Command {
             Self::Replay(_) => "replay",
             Self::Keys(_) => "keys",
             Self::Models(_) => "models",
-            Self::CheckConfig => "check-config",
+            Self::CheckConfig(_) => "check-config",
         }
     }
 }
@@ -241,6 +241,14 @@ pub struct LagArgs {
     /// Data folder of the running `trustcard up`
     #[arg(long, default_value = "data")]
     pub data_dir: PathBuf,
+}
+
+/// Options of `check-config`.
+#[derive(Debug, Args)]
+pub struct CheckConfigArgs {
+    /// One JSON document on standard output: the settings, or the faults
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Commands about models.

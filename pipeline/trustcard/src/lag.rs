@@ -39,7 +39,7 @@ pub async fn run(args: LagArgs, settings: &Settings) -> Result<()> {
     }
     let mut config = settings.monitor.clone();
     config.groups.extend(args.groups.iter().cloned());
-    if let Some(problem) = config.problem() {
+    if let Some(problem) = config.problems().first() {
         return Err(Failure::Configuration(format!("monitor.{problem}")).into());
     }
     let kafka = kafka.cluster();

@@ -30,23 +30,44 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    match start(cli) {
+    let serves = cli.command.serves();
+    let (ended, logged) = match start(cli) {
+        Ok(ended) => (ended, serves),
+        Err(error) => (Err(error), false),
+    };
+    match ended {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         // The reader of standard output has seen enough.
         Err(error) if exit::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("trustcard: {error:#}");
+            if !logged {
+                eprintln!("trustcard: {error:#}");
+            }
             exit::code(&error)
         }
     }
 }
 
-fn start(cli: cli::Cli) -> Result<bool> {
-    let mut settings = settings::load(cli.command.serves_api())?;
-    if !cli.command.serves() && !settings::names_log_level() {
+/// How the command ended. What serves has told of its failure in its log.
+///
+/// # Errors
+/// When it could not be started, and there is no log yet.
+fn start(cli: cli::Cli) -> Result<Result<bool>> {
+    let (layers, loaded) = settings::load(cli.command.serves_api());
+    if let cli::Command::CheckConfig(args) = &cli.command {
+        settings::check(args, &layers, loaded)?;
+        return Ok(Ok(true));
+    }
+    let wrong = |faults: engine::config::Faults| exit::Failure::Configuration(faults.to_string());
+    let mut settings = loaded.map_err(wrong)?.settings;
+    let serves = cli.command.serves();
+    if !serves {
         // A table or a progress bar is what these show; their logs are for when something is wrong.
-        settings.telemetry.level = "WARN".to_owned();
+        settings.telemetry.file = None;
+        if !settings::names_log_level() {
+            settings.telemetry.level = "WARN".to_owned();
+        }
     }
     // Everything that makes requests, the sender of traces included, uses this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -55,10 +76,13 @@ fn start(cli: cli::Cli) -> Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let outcome = runtime.block_on(run(cli.command, settings));
+    let ended = runtime.block_on(run(cli.command, settings));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    if let Some(error) = ended.as_ref().err().filter(|_| serves) {
+        tracing::error!(error = %format!("{error:#}"), "ended");
+    }
     telemetry.flush();
-    outcome
+    Ok(ended)
 }
 
 /// `Ok(false)` is a command that did its work and found something that is not as it should be.
@@ -83,7 +107,8 @@ async fn run(command: cli::Command, settings: settings::Settings) -> Result<bool
         Command::Replay(args) => return replay::run(args, &settings).await,
         Command::Keys(command) => return keys::run(command, &settings).await,
         Command::Models(command) => models::run(command, &settings).await?,
-        Command::CheckConfig => settings::print(&settings)?,
+        // Shown before anything is started.
+        Command::CheckConfig(_) => {}
     }
     Ok(true)
 }

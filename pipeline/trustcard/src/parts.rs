@@ -8,7 +8,7 @@ use engine::{
     lifecycle::{Readiness, Shutdown},
 };
 use prometheus::{Registry, process_collector::ProcessCollector};
-use store::BlobStore;
+use store::{BlobStore, EndMetrics};
 
 use crate::{
     halts::HaltRows,
@@ -38,6 +38,8 @@ pub struct Parts {
     pub registry: Registry,
     /// Metrics of the stages' machinery.
     pub engine_metrics: EngineMetrics,
+    /// Counts of analyses that ended, which several stages share.
+    pub end_metrics: EndMetrics,
     /// Whether this process should get traffic.
     pub readiness: Readiness,
     /// Name of this instance.
@@ -70,7 +72,10 @@ impl Parts {
             .with_context(|| format!("the media folder {} can't be opened", folder.display()))?;
         let registry = Registry::new();
         registry.register(Box::new(ProcessCollector::for_self()))?;
+        engine::telemetry::register(&registry)?;
         let engine_metrics = EngineMetrics::new(&registry)?;
+        rows.register(&registry)?;
+        let kafka = kafka.with_client_metrics(engine_metrics.clients());
         Ok(Self {
             settings: Arc::new(settings),
             instance: kafka.instance().name().to_owned(),
@@ -78,6 +83,7 @@ impl Parts {
             rows,
             blobs,
             clock: Arc::new(SystemClock),
+            end_metrics: EndMetrics::register(&registry)?,
             registry,
             engine_metrics,
             readiness: Readiness::new(),

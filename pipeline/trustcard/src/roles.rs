@@ -98,6 +98,7 @@ pub async fn start_stage(
                 parts.blobs.clone(),
                 parts.clock.clone(),
                 &parts.registry,
+                parts.end_metrics.clone(),
             )
             .context("the scrape stage can't be started")?;
             let (circuit, reuse) = (stage.circuit(), stage.reuse());
@@ -116,7 +117,7 @@ pub async fn start_stage(
         Role::Score => {
             let scorer = Scorer::new(parts.settings.scoring.clone())
                 .map_err(|error| Failure::Configuration(format!("scoring: {error}")))?;
-            let metrics = score::Metrics::register(&parts.registry)?;
+            let metrics = score::Metrics::register(&parts.registry, parts.end_metrics.clone())?;
             let stage = ScoreStage::new(
                 scorer,
                 parts.rows.store.clone(),
@@ -149,7 +150,7 @@ pub async fn start_detect(
         parts.blobs.clone(),
         Arc::clone(&detector),
         parts.clock.clone(),
-        DetectMetrics::register(&parts.registry)?,
+        DetectMetrics::register(&parts.registry, parts.end_metrics.clone())?,
     );
     heartbeat::start(
         "detect",

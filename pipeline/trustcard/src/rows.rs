@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::{Context, Result};
+use prometheus::Registry;
 use store::{ScyllaStore, SqliteStore, Store, StoreError};
 
 use crate::{
@@ -15,6 +16,8 @@ use crate::{
 pub struct Rows {
     /// What every role asks.
     pub store: Arc<dyn Store>,
+    /// The same store, where it is on CQL.
+    scylla: Option<Arc<ScyllaStore>>,
     /// The same store, where it is the embedded one, for what that one alone needs or can do.
     pub embedded: Option<Arc<SqliteStore>>,
 }
@@ -23,8 +26,24 @@ impl From<Arc<SqliteStore>> for Rows {
     fn from(store: Arc<SqliteStore>) -> Self {
         Self {
             store: store.clone(),
+            scylla: None,
             embedded: Some(store),
         }
+    }
+}
+
+impl Rows {
+    /// Shows the store's metrics in `registry`.
+    ///
+    /// # Errors
+    /// When one of the names is taken.
+    pub fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+        let embedded = self
+            .embedded
+            .iter()
+            .map(|store| store.show_metrics(registry));
+        let scylla = self.scylla.iter().map(|store| store.show_metrics(registry));
+        embedded.chain(scylla).collect()
     }
 }
 
@@ -38,8 +57,10 @@ pub async fn open(settings: &Settings, data_dir: &Path) -> Result<Rows> {
         Backend::Embedded => Ok(embedded(settings, data_dir)?.into()),
         Backend::Scylla => {
             let store = ScyllaStore::open(&database.scylla, settings.store.clone()).await;
+            let store = Arc::new(store.map_err(failed)?);
             Ok(Rows {
-                store: Arc::new(store.map_err(failed)?),
+                store: store.clone(),
+                scylla: Some(store),
                 embedded: None,
             })
         }

@@ -1,56 +1,26 @@
 //! Everything that can be set, in one value: each room's own settings under its name.
 
-use std::{collections::HashMap, ffi::OsString, path::PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
 use detect::DetectConfig;
-use engine::{RunnerConfig, config::Layers, lag::LagConfig, telemetry::TelemetryConfig};
+use engine::{RunnerConfig, lag::LagConfig, telemetry::TelemetryConfig};
 use ingest_api::ApiConfig;
 use score::ScoringConfig;
 use scrape::ScrapeConfig;
 use serde::{Deserialize, Serialize};
 use store::StorePolicy;
 
-use crate::{exit::Failure, show::say};
-
+mod check;
 mod database;
 mod kafka;
+mod load;
 mod topics;
 
+pub use check::check;
 pub use database::{Backend, DatabaseConfig};
 pub use kafka::KafkaConfig;
+pub use load::load;
 pub use topics::TopicsConfig;
-
-/// Plain names that operators know from the application before, and the keys they set.
-const PLAIN_NAMES: &[(&str, &str)] = &[
-    ("ENVIRONMENT", "api.environment"),
-    ("API_HOST", "api.host"),
-    ("API_PORT", "api.port"),
-    ("APP_NAME", "api.app_name"),
-    ("CORS_ORIGINS", "api.cors_origins"),
-    ("DEBUG", "api.debug"),
-    ("ENABLE_METRICS", "api.enable_metrics"),
-    ("MAX_COMMENT_LENGTH", "api.max_comment_length"),
-    ("MAX_URL_LENGTH", "api.max_url_length"),
-    ("RATE_LIMIT_ENABLED", "api.rate_limit.enabled"),
-    ("RATE_LIMIT_PER_HOUR", "api.rate_limit.per_hour"),
-    ("RATE_LIMIT_PER_MINUTE", "api.rate_limit.per_minute"),
-    ("SECRET_KEY", "api.secret_key"),
-    ("LOG_LEVEL", "telemetry.level"),
-    ("LOG_JSON", "telemetry.json"),
-];
-const LISTS: &[&str] = &[
-    "api.cors_origins",
-    "api.proxy_headers",
-    "api.trusted_proxies",
-    "database.nodes",
-    "scrape.network.media_hosts",
-    "stages.record.retry_topics_ms",
-    "stages.scrape.retry_topics_ms",
-    "stages.detect.retry_topics_ms",
-    "stages.score.retry_topics_ms",
-    "monitor.groups",
-];
 
 /// All settings.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -187,47 +157,10 @@ pub fn names_log_level() -> bool {
         .any(|name| std::env::var_os(name).is_some())
 }
 
-/// Reads the settings of this process; those of the API are checked only where it is served, so that no other role needs its
-/// secret.
-///
-/// # Errors
-/// [`Failure::Configuration`], naming the key.
-pub fn load(serves_api: bool) -> Result<Settings> {
-    let text = |(name, value): (OsString, OsString)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    };
-    let variables: HashMap<String, String> = std::env::vars_os().filter_map(text).collect();
-    let environment = variables
-        .get("ENVIRONMENT")
-        .map_or("development", String::as_str)
-        .to_owned();
-    let layers = Layers {
-        environment,
-        directory: PathBuf::from("config"),
-        variables,
-        plain_names: PLAIN_NAMES,
-        lists: LISTS,
-        dotted: &["kafka.client"],
-    };
-    let settings: Settings =
-        engine::config::load(&layers).map_err(|error| Failure::Configuration(error.to_string()))?;
-    let mut problems = settings.problems();
-    if serves_api {
-        problems.extend(settings.api.problems());
-    }
-    if problems.is_empty() {
-        return Ok(settings);
-    }
-    Err(Failure::Configuration(format!(
-        "the configuration is wrong:\n  {}",
-        problems.join("\n  ")
-    ))
-    .into())
-}
-
 impl Settings {
-    /// Everything that is wrong with it, each naming its key.
-    fn problems(&self) -> Vec<String> {
+    /// Everything that is wrong with it, each a sentence that begins with its key. Those of the API are looked for only where
+    /// it is served, so that no other role needs its secret.
+    fn problems(&self, serves_api: bool) -> Vec<String> {
         let stages = &self.stages;
         let runners = [
             ("record", &stages.record),
@@ -235,38 +168,33 @@ impl Settings {
             ("detect", &stages.detect),
             ("score", &stages.score),
         ];
-        let mut problems: Vec<String> = runners
-            .iter()
-            .filter_map(|(stage, runner)| Some(format!("stages.{stage}: {}", runner.problem()?)))
-            .collect();
-        problems.extend(self.scrape.validate().err().map(|error| error.to_string()));
-        problems.extend(
-            self.scoring
-                .validate()
-                .err()
-                .map(|error| format!("scoring: {error}")),
-        );
-        problems.extend(self.telemetry.problem());
-        problems.extend(self.kafka.problem());
-        problems.extend(self.database.problem());
-        problems.extend(self.topics.problems(runners.map(|(_, runner)| runner)));
-        let monitor = self.monitor.problem();
-        problems.extend(monitor.map(|problem| format!("monitor.{problem}")));
+        let under = |section: &str, problems: Vec<String>| -> Vec<String> {
+            let sentences = problems.iter();
+            sentences
+                .map(|problem| format!("{section}.{problem}"))
+                .collect()
+        };
+        let mut problems = Vec::new();
+        for (stage, runner) in runners {
+            let found = runner.problems().into_iter().map(str::to_owned);
+            problems.extend(under(&format!("stages.{stage}"), found.collect()));
+        }
+        let scrape = self.scrape.problems().into_iter();
+        problems.extend(scrape.map(|found| format!("scrape.{} {}", found.key, found.problem)));
+        let scoring = self.scoring.problems().into_iter();
+        problems.extend(scoring.map(|found| found.to_string()));
+        problems.extend(under("telemetry", self.telemetry.problems()));
+        problems.extend(under("kafka", self.kafka.problems()));
+        problems.extend(under("database", self.database.problems()));
+        let topics = self.topics.problems(runners.map(|(_, runner)| runner));
+        problems.extend(under("topics", topics));
+        problems.extend(under("monitor", self.monitor.problems()));
         if self.embedded.partitions == 0 {
             problems.push("embedded.partitions must be at least 1".to_owned());
         }
+        if serves_api {
+            problems.extend(self.api.problems());
+        }
         problems
     }
-}
-
-/// `trustcard check-config`: prints what is in effect as TOML; secrets are never written by their own types.
-///
-/// # Errors
-/// When it can't be written.
-pub fn print(settings: &Settings) -> Result<()> {
-    say!(
-        "{}",
-        toml::to_string_pretty(settings).context("the settings can't be written as TOML")?
-    );
-    Ok(())
 }

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::detections::Detections;
 use crate::{
-    DecodeError, Event, Header, PostRef, Record, decode,
-    envelope::{Input, encode, text},
+    DecodeError, Event, PostRef, Record, decode,
+    envelope::{Headers, Input, encode, text},
     identity, topics,
 };
 
@@ -75,8 +75,22 @@ pub enum ToScore {
     Deleted(Deletion),
 }
 
+impl ToScore {
+    /// Whose it is.
+    #[must_use]
+    pub const fn analysis_id(&self) -> Uuid {
+        match self {
+            Self::Detected(detected) => detected.analysis_id,
+            Self::Deleted(deletion) => deletion.analysis_id,
+        }
+    }
+}
+
 impl Input for ToScore {
-    fn read(headers: &[Header], value: Option<&[u8]>) -> Result<Self, DecodeError> {
+    fn read(
+        headers: &(impl Headers + ?Sized),
+        value: Option<&[u8]>,
+    ) -> Result<Self, DecodeError> {
         if text(headers, "ce_type") == Some(Deletion::TYPE) {
             return decode(headers, value).map(Self::Deleted);
         }

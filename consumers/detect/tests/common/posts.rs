@@ -9,14 +9,16 @@ use schemas::{
     events::scraped::{BlobRef, Media, MediaKind, Post, PostKind},
     identity, topics,
 };
-use store::{BlobStore, SqliteStore, StorePolicy};
+use store::{BlobStore, EndMetrics, SqliteStore, StorePolicy};
 use trustcard_detect::{Detector, metrics::DetectMetrics, stage::DetectStage};
 
 /// A stage on a store and media files in `folder`, and these files.
 pub fn stage(folder: &Path, detector: Arc<Detector>) -> (DetectStage, BlobStore) {
     let store = SqliteStore::open(&folder.join("store.db"), StorePolicy::default()).unwrap();
     let blobs = BlobStore::local(&folder.join("media")).unwrap();
-    let metrics = DetectMetrics::register(&prometheus::Registry::new()).unwrap();
+    let registry = prometheus::Registry::new();
+    let ends = EndMetrics::register(&registry).unwrap();
+    let metrics = DetectMetrics::register(&registry, ends).unwrap();
     let clock = Arc::new(SystemClock);
     let stage = DetectStage::new(Arc::new(store), blobs.clone(), detector, clock, metrics);
     (stage, blobs)

@@ -17,7 +17,7 @@ use schemas::{
     },
     identity, topics,
 };
-use store::{Analyses, BlobStore, SqliteStore, StorePolicy};
+use store::{Analyses, BlobStore, EndMetrics, SqliteStore, StorePolicy};
 use trustcard_detect::{DetectConfig, Detector, metrics::DetectMetrics, stage::DetectStage};
 
 const RUN_MS: i64 = 1_790_000_000_000;
@@ -39,12 +39,13 @@ fn bench() -> Bench {
         models_enabled: false,
         ..DetectConfig::default()
     };
+    let registry = Registry::new();
     let stage = DetectStage::new(
         store.clone(),
         blobs.clone(),
         Arc::new(Detector::start(&off).unwrap()),
         Arc::new(SystemClock),
-        DetectMetrics::register(&Registry::new()).unwrap(),
+        DetectMetrics::register(&registry, EndMetrics::register(&registry).unwrap()).unwrap(),
     );
     Bench {
         stage,

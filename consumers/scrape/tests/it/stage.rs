@@ -18,7 +18,7 @@ use schemas::{
     topics,
 };
 use serde_json::{Value, json};
-use store::{BlobStore, SqliteStore, Store, StorePolicy};
+use store::{BlobStore, EndMetrics, SqliteStore, Store, StorePolicy};
 use trustcard_scrape::{ScrapeConfig, ScrapeStage};
 use wiremock::{
     Mock, MockServer, Request, ResponseTemplate,
@@ -95,8 +95,16 @@ impl Bench {
         let registry = prometheus::Registry::new();
         let clock = Arc::new(TestClock(AtomicI64::new(1_788_250_000_000)));
         let shared = Arc::clone(&store);
-        let stage =
-            ScrapeStage::new(&config, shared, blobs.clone(), clock.clone(), &registry).unwrap();
+        let ends = EndMetrics::register(&registry).unwrap();
+        let stage = ScrapeStage::new(
+            &config,
+            shared,
+            blobs.clone(),
+            clock.clone(),
+            &registry,
+            ends,
+        )
+        .unwrap();
         Self {
             stage,
             clock,

@@ -14,7 +14,7 @@ use rdkafka::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{Control, held::Source, tenure::Tenure};
-use crate::{ledger::TopicPartition, metrics::StageMetrics};
+use crate::{client_metrics::ClientWatch, ledger::TopicPartition, metrics::StageMetrics};
 
 pub(crate) struct Context {
     sources: Arc<[Source]>,
@@ -22,6 +22,7 @@ pub(crate) struct Context {
     control: UnboundedSender<Control>,
     drain: Duration,
     metrics: StageMetrics,
+    watch: ClientWatch,
     /// An assignment whose positions are not resolved yet.
     assigning: Mutex<Option<TopicPartitionList>>,
 }
@@ -33,6 +34,7 @@ impl Context {
         control: UnboundedSender<Control>,
         drain: Duration,
         metrics: StageMetrics,
+        watch: ClientWatch,
     ) -> Self {
         Self {
             sources,
@@ -40,6 +42,7 @@ impl Context {
             control,
             drain,
             metrics,
+            watch,
             assigning: Mutex::new(None),
         }
     }
@@ -122,6 +125,7 @@ impl ClientContext for Context {
             }
         });
         self.metrics.backlog().set_unread(unread.sum());
+        self.watch.show(&statistics);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

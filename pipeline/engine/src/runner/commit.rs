@@ -204,6 +204,12 @@ impl Commits {
         match ended.result {
             Ok(()) => {
                 self.failures = 0;
+                tracing::debug!(
+                    group = self.group,
+                    records = self.outside.0,
+                    seconds = ended.elapsed.as_secs_f64(),
+                    "committed"
+                );
                 self.outside = (0, 0);
                 self.metrics
                     .commit_duration

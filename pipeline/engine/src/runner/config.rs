@@ -66,9 +66,9 @@ impl Default for RunnerConfig {
 }
 
 impl RunnerConfig {
-    /// What is wrong with it, if anything.
+    /// Everything that is wrong with it, each a sentence that begins with its key.
     #[must_use]
-    pub fn problem(&self) -> Option<&'static str> {
+    pub fn problems(&self) -> Vec<&'static str> {
         let positive = [
             (self.batch_size, "batch_size must be at least 1"),
             (self.concurrency, "concurrency must be at least 1"),
@@ -89,14 +89,15 @@ impl RunnerConfig {
                 "output_limit_bytes must be at least 1",
             ),
         ];
+        let zero = positive.into_iter().filter(|(value, _)| *value == 0);
+        let mut problems: Vec<_> = zero.map(|(_, problem)| problem).collect();
         if self.transaction_timeout_ms < 1_000 {
-            return Some("transaction_timeout_ms must be at least 1000");
+            problems.push("transaction_timeout_ms must be at least 1000");
         }
-        let zero = positive.iter().find(|(value, _)| *value == 0);
-        zero.map(|(_, problem)| *problem)
-            .or_else(|| self.retry.problem())
-            .or_else(|| retry::tiers_problem(&self.retry_topics_ms))
-            .or_else(|| self.limits.problem())
+        problems.extend(self.retry.problems());
+        problems.extend(retry::tiers_problem(&self.retry_topics_ms));
+        problems.extend(self.limits.problems());
+        problems
     }
 
     pub(super) fn drain(&self) -> Duration {

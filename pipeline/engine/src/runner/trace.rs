@@ -30,7 +30,7 @@ impl Trace {
                 target: propagation::TARGET, "message", otel.name = stage, stage, topic = &*meta.topic,
                 partition = meta.partition, offset = meta.offset, event_id = &*meta.event_id,
             ),
-            _ => tracing::info_span!(
+            _ => tracing::error_span!(
                 "message",
                 otel.name = stage,
                 stage,
@@ -38,6 +38,7 @@ impl Trace {
                 partition = meta.partition,
                 offset = meta.offset,
                 event_id = &*meta.event_id,
+                trace_id = tracing::field::Empty,
             ),
         };
         match named {
@@ -48,6 +49,9 @@ impl Trace {
             _ => {
                 if !span.is_disabled() {
                     propagation::continue_trace(&span, propagation::extract(headers));
+                    if alone {
+                        propagation::name_trace(&span);
+                    }
                 }
                 Self::Own(span)
             }

@@ -6,13 +6,16 @@ use futures::FutureExt;
 use jiff::Timestamp;
 use schemas::{Input, Reason, Record, envelope};
 use tokio::time::Instant;
-use tracing::{Instrument, Span};
+use tracing::Instrument;
 
 use super::{
     job::{BoxedJob, Finished, Job, Verdict},
     trace::Trace,
 };
-use crate::stage::{Message, Meta, Outcome, Stage, StageError};
+use crate::{
+    stage::{Message, Meta, Outcome, Stage, StageError},
+    telemetry::LOGGED,
+};
 
 /// Lets the stage work on a batch.
 pub(super) async fn process<S: Stage>(
@@ -41,9 +44,17 @@ pub(super) async fn process<S: Stage>(
         // A batch of one works inside its message's span; a larger one belongs to no single trace.
         let around = match traces.as_slice() {
             [only] => only.span(),
-            _ => Span::none(),
+            _ => {
+                tracing::error_span!(target: LOGGED, "batch", stage = stage.name(), messages = jobs.len())
+            }
         };
-        let work = guarded(stage.process(messages)).instrument(around).await;
+        let work = guarded(stage.process(messages))
+            .instrument(around.clone())
+            .await;
+        let seconds = started.elapsed().as_secs_f64();
+        around.in_scope(|| {
+            tracing::debug!(messages = jobs.len(), seconds, "batch done");
+        });
         let verdicts = verdicts(stage.name(), work, jobs.len());
         let parts = jobs.into_iter().zip(traces).zip(verdicts);
         done.extend(parts.map(|((job, trace), mut verdict)| {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use opentelemetry::{
     Context,
     propagation::{Extractor, Injector, TextMapPropagator},
+    trace::TraceContextExt as _,
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use schemas::{
@@ -62,6 +63,20 @@ pub fn extract(headers: &(impl Headers + ?Sized)) -> Context {
 pub fn continue_trace(span: &Span, context: Context) {
     if let Err(error) = span.set_parent(context) {
         tracing::debug!(%error, "the span joins no trace");
+    }
+}
+
+/// Records the trace of `span` in its field `trace_id`, which must have been declared, so that lines of the log within it carry
+/// it.
+pub fn name_trace(span: &Span) {
+    if span.is_disabled() {
+        return;
+    }
+    let context = span.context();
+    let current = context.span();
+    let trace = current.span_context();
+    if trace.is_valid() {
+        span.record("trace_id", tracing::field::display(trace.trace_id()));
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rdkafka::{
-    ClientConfig, ClientContext, Offset, TopicPartitionList,
+    ClientConfig, ClientContext, Offset, Statistics, TopicPartitionList,
     config::FromClientConfigAndContext,
     error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, Message as _},
@@ -16,7 +16,7 @@ use rdkafka::{
 use tokio::time::Instant;
 
 use super::{Offsets, Outputs};
-use crate::{kafka::RETRY_BACKOFF_MS, producer::Output};
+use crate::{client_metrics::ClientWatch, kafka::RETRY_BACKOFF_MS, producer::Output};
 
 /// How long to wait at a time for something the client does by itself.
 const MOMENT: Duration = Duration::from_millis(1);
@@ -41,13 +41,17 @@ pub(super) enum Failure {
 }
 
 /// Hears from the client what its calls don't say.
-#[derive(Default)]
 struct Watch {
     /// The first record of this transaction that was not accepted.
     failed: Mutex<Option<String>>,
+    statistics: ClientWatch,
 }
 
 impl ClientContext for Watch {
+    fn stats(&self, statistics: Statistics) {
+        self.statistics.show(&statistics);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::warn!(%error, reason, "transactional producer");
     }
@@ -83,8 +87,12 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(config: &ClientConfig) -> Result<Self, KafkaError> {
-        let producer = BaseProducer::from_config_and_context(config, Watch::default())?;
+    pub(super) fn new(config: &ClientConfig, statistics: ClientWatch) -> Result<Self, KafkaError> {
+        let watch = Watch {
+            failed: Mutex::default(),
+            statistics,
+        };
+        let producer = BaseProducer::from_config_and_context(config, watch)?;
         Ok(Self {
             producer,
             committed: Cell::new(None),

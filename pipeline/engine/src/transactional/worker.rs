@@ -16,6 +16,7 @@ use super::{
     Committed, Job, Offsets, Outputs, Times, TransactionError,
     client::{Client, Failure, Init},
 };
+use crate::kafka::Kafka;
 
 /// How often an idle client is served.
 const IDLE: Duration = Duration::from_secs(1);
@@ -25,6 +26,7 @@ const INIT_TURN: Duration = Duration::from_secs(1);
 const REBUILD_WAIT: Duration = Duration::from_millis(500);
 
 pub(super) struct Worker {
+    kafka: Kafka,
     config: ClientConfig,
     id: String,
     times: Times,
@@ -33,12 +35,14 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) const fn new(
+        kafka: Kafka,
         config: ClientConfig,
         id: String,
         times: Times,
         closing: Arc<AtomicBool>,
     ) -> Self {
         Self {
+            kafka,
             config,
             id,
             times,
@@ -142,7 +146,8 @@ impl Worker {
             }
             let now = match client.take() {
                 Some(client) => client,
-                None => Client::new(&self.config).map_err(TransactionError::Settings)?,
+                None => Client::new(&self.config, self.kafka.client_watch())
+                    .map_err(TransactionError::Settings)?,
             };
             let detail = match now.init(INIT_TURN) {
                 Ok(()) => return Ok(now),

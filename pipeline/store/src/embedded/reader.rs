@@ -9,10 +9,10 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::schema;
-use crate::{Result, StoreError};
+use crate::{Result, StoreError, StoreMetrics};
 
 /// Readers. Reads here are short and mostly served from memory; more threads than this gain nothing on one file.
-const THREADS: usize = 4;
+pub(super) const THREADS: usize = 4;
 /// Reads that may wait; more callers wait for a place.
 const QUEUE: usize = 256;
 
@@ -21,14 +21,16 @@ type Job = Box<dyn FnOnce(&Connection) + Send>;
 #[derive(Debug)]
 pub(super) struct Readers {
     jobs: mpsc::Sender<Job>,
+    metrics: StoreMetrics,
 }
 
 impl Readers {
-    pub(super) fn start(path: &Path) -> Result<Self> {
+    pub(super) fn start(path: &Path, metrics: &StoreMetrics) -> Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>(QUEUE);
         let queue = Arc::new(Mutex::new(queue));
         for number in 0..THREADS {
-            let connection = schema::open_read_only(path)?;
+            let mut connection = schema::open_read_only(path)?;
+            super::measure(&mut connection, metrics)?;
             let queue = Arc::clone(&queue);
             std::thread::Builder::new()
                 .name(format!("store-reader-{number}"))
@@ -41,11 +43,22 @@ impl Readers {
                     StoreError::Unavailable(format!("no thread to read on: {error}"))
                 })?;
         }
-        Ok(Self { jobs })
+        Ok(Self {
+            jobs,
+            metrics: metrics.clone(),
+        })
     }
 
     /// Runs `work` on a reader's connection, in a transaction: all it reads belongs together.
     pub(super) async fn run<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        self.metrics.counted(self.ask(work).await)
+    }
+
+    async fn ask<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,

@@ -4,7 +4,7 @@
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Result, StoreError};
+use crate::{Result, StoreError, StoreMetrics};
 
 /// Jobs that may wait; more callers wait for a place.
 const QUEUE: usize = 1024;
@@ -27,10 +27,12 @@ type Job = Box<dyn FnOnce(rusqlite::Result<&Connection>) -> Done + Send>;
 #[derive(Debug)]
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
+    metrics: StoreMetrics,
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Result<Self> {
+    pub(super) fn start(mut connection: Connection, metrics: &StoreMetrics) -> Result<Self> {
+        super::measure(&mut connection, metrics)?;
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
         std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -40,12 +42,23 @@ impl Writer {
                 }
             })
             .map_err(|error| StoreError::Unavailable(format!("no thread to write on: {error}")))?;
-        Ok(Self { jobs })
+        Ok(Self {
+            jobs,
+            metrics: metrics.clone(),
+        })
     }
 
     /// Runs `work` on the writer's connection and gives its value once that is on disk. On an error of `work`, or of the
     /// commit, nothing of it stands.
     pub(super) async fn run<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        self.metrics.counted(self.ask(work).await)
+    }
+
+    async fn ask<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,

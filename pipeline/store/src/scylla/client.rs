@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use prometheus::Registry;
 use scylla::{
     client::{
         execution_profile::ExecutionProfile, session::Session, session_builder::SessionBuilder,
@@ -18,11 +19,14 @@ use scylla::{
 use secrecy::ExposeSecret;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{ScyllaConfig, error::Failure};
-use crate::{Result, StoreError};
+use crate::{
+    Result, StoreError,
+    metrics::{Connections, StoreMetrics},
+};
 
 /// Pause before a statement is sent a second time.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -31,7 +35,7 @@ const SAVED: f64 = 20.0;
 
 /// Opens a session without a keyspace.
 pub(super) async fn connect(config: &ScyllaConfig) -> Result<Session> {
-    if let Some(problem) = config.problem() {
+    if let Some(problem) = config.problems().first() {
         return Err(StoreError::Corrupt(format!("database: {problem}")));
     }
     let profile = ExecutionProfile::builder()
@@ -71,6 +75,23 @@ pub(super) async fn connect(config: &ScyllaConfig) -> Result<Session> {
     }
 }
 
+/// The driver's own metrics.
+struct Driver(Arc<scylla::observability::metrics::Metrics>);
+
+impl Connections for Driver {
+    fn active(&self) -> u64 {
+        self.0.get_total_connections()
+    }
+
+    fn connect_timeouts(&self) -> u64 {
+        self.0.get_connection_timeouts()
+    }
+
+    fn request_timeouts(&self) -> u64 {
+        self.0.get_request_timeouts()
+    }
+}
+
 /// A session with its limits.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -79,6 +100,7 @@ pub(super) struct Client {
     waiting: Semaphore,
     patience: Duration,
     retries: Mutex<Retries>,
+    metrics: StoreMetrics,
 }
 
 /// A bucket of retries: every statement adds its share, every retry takes one.
@@ -103,8 +125,10 @@ impl Retries {
 }
 
 impl Client {
-    pub(super) fn new(session: Session, config: &ScyllaConfig) -> Self {
-        Self {
+    pub(super) fn new(session: Session, config: &ScyllaConfig) -> Result<Self> {
+        let metrics = StoreMetrics::new();
+        Ok(Self {
+            metrics: metrics.map_err(|error| StoreError::Corrupt(error.to_string()))?,
             session,
             in_flight: Semaphore::new(config.max_in_flight),
             waiting: Semaphore::new(config.max_waiting),
@@ -113,7 +137,13 @@ impl Client {
                 left: 0.0,
                 share: config.retry_share,
             }),
-        }
+        })
+    }
+
+    /// Shows its metrics, and those of the driver.
+    pub(super) fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+        let driver = Driver(self.session.get_metrics());
+        self.metrics.register(registry, Arc::new(driver))
     }
 
     /// Runs a statement. Every one is idempotent, so one that failed in passing is sent once more where the budget allows.
@@ -122,20 +152,38 @@ impl Client {
         statement: &PreparedStatement,
         values: impl SerializeRow,
     ) -> Result<QueryResult> {
-        let _permit = self.admit().await?;
+        self.metrics.counted(self.attempt(statement, values).await)
+    }
+
+    async fn attempt(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<QueryResult> {
+        let _permit = self.admit().await.inspect_err(|_| self.metrics.refused())?;
         self.retries().offered();
-        let first = match self.session.execute_unpaged(statement, &values).await {
+        let first = match self.send(statement, &values).await {
             Ok(result) => return Ok(result),
-            Err(error) => Failure::from(&error),
+            Err(failure) => failure,
         };
         if matches!(first, Failure::Lasting(_)) || !self.retries().take() {
             return Err(first.into());
         }
+        self.metrics.retried();
         sleep(PAUSE).await;
-        self.session
-            .execute_unpaged(statement, &values)
-            .await
-            .map_err(|error| Failure::from(&error).into())
+        Ok(self.send(statement, &values).await?)
+    }
+
+    async fn send(
+        &self,
+        statement: &PreparedStatement,
+        values: &impl SerializeRow,
+    ) -> std::result::Result<QueryResult, Failure> {
+        let began = Instant::now();
+        let answer = self.session.execute_unpaged(statement, values).await;
+        self.metrics
+            .query(statement.get_statement(), began.elapsed());
+        answer.map_err(|error| Failure::from(&error))
     }
 
     /// A place among those on their way; waits for one as long as for an answer, together with at most `max_waiting` others.

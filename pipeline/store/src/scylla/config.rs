@@ -63,9 +63,9 @@ impl Default for ScyllaConfig {
 }
 
 impl ScyllaConfig {
-    /// What is wrong with it, naming the setting; `None` when nothing is.
+    /// Everything that is wrong with it, each a sentence that begins with the setting.
     #[must_use]
-    pub fn problem(&self) -> Option<String> {
+    pub fn problems(&self) -> Vec<String> {
         let word = |text: &str, most: usize| {
             !text.is_empty()
                 && text.len() <= most
@@ -73,36 +73,59 @@ impl ScyllaConfig {
                     .chars()
                     .all(|char| char.is_ascii_alphanumeric() || char == '_')
         };
-        let problem = if self.nodes.is_empty() || self.nodes.iter().any(|node| node.is_empty()) {
-            "nodes must name at least one host:port"
-        } else if !word(&self.keyspace, 48) {
-            "keyspace must be 1 to 48 letters, digits and underscores"
-        } else if self.datacenter.as_deref().is_some_and(|name| {
-            name.is_empty() || name.contains('\'') || name.chars().any(char::is_control)
-        }) {
-            "datacenter must be a name without quotes"
-        } else if self.username.is_some() != self.password.is_some() {
-            "username and password belong together"
-        } else if !["NetworkTopologyStrategy", "SimpleStrategy"]
-            .contains(&self.replication_class.as_str())
-        {
-            "replication_class must be NetworkTopologyStrategy or SimpleStrategy"
-        } else if !(1..=100).contains(&self.replication_factor) {
-            "replication_factor must be 1 to 100"
-        } else if !(10..=600_000).contains(&self.request_timeout_ms) {
-            "request_timeout_ms must be 10 to 600000"
-        } else if !(10..=600_000).contains(&self.connect_timeout_ms) {
-            "connect_timeout_ms must be 10 to 600000"
-        } else if !(1..=100_000).contains(&self.max_in_flight) {
-            "max_in_flight must be 1 to 100000"
-        } else if self.max_waiting > 1_000_000 {
-            "max_waiting must be at most 1000000"
-        } else if !(0.0..=1.0).contains(&self.retry_share) {
-            "retry_share must be 0 to 1"
-        } else {
-            return self.tls.problem();
+        let sound = |name: &str| {
+            !name.is_empty() && !name.contains('\'') && !name.chars().any(char::is_control)
         };
-        Some(problem.to_owned())
+        let classes = ["NetworkTopologyStrategy", "SimpleStrategy"];
+        let checks = [
+            (
+                !self.nodes.is_empty() && self.nodes.iter().all(|node| !node.is_empty()),
+                "nodes must name at least one host:port",
+            ),
+            (
+                word(&self.keyspace, 48),
+                "keyspace must be 1 to 48 letters, digits and underscores",
+            ),
+            (
+                self.datacenter.as_deref().is_none_or(sound),
+                "datacenter must be a name without quotes",
+            ),
+            (
+                self.username.is_some() == self.password.is_some(),
+                "username and password belong together",
+            ),
+            (
+                classes.contains(&self.replication_class.as_str()),
+                "replication_class must be NetworkTopologyStrategy or SimpleStrategy",
+            ),
+            (
+                (1..=100).contains(&self.replication_factor),
+                "replication_factor must be 1 to 100",
+            ),
+            (
+                (10..=600_000).contains(&self.request_timeout_ms),
+                "request_timeout_ms must be 10 to 600000",
+            ),
+            (
+                (10..=600_000).contains(&self.connect_timeout_ms),
+                "connect_timeout_ms must be 10 to 600000",
+            ),
+            (
+                (1..=100_000).contains(&self.max_in_flight),
+                "max_in_flight must be 1 to 100000",
+            ),
+            (
+                self.max_waiting <= 1_000_000,
+                "max_waiting must be at most 1000000",
+            ),
+            (
+                (0.0..=1.0).contains(&self.retry_share),
+                "retry_share must be 0 to 1",
+            ),
+        ];
+        let broken = checks.into_iter().filter(|(holds, _)| !holds);
+        let broken = broken.map(|(_, problem)| problem.to_owned());
+        broken.chain(self.tls.problem()).collect()
     }
 
     pub(super) fn request_timeout(&self) -> Duration {
@@ -133,11 +156,11 @@ mod tests {
 
     #[test]
     fn the_default_is_sound_and_each_mistake_is_named() {
-        assert_eq!(ScyllaConfig::default().problem(), None);
+        assert!(ScyllaConfig::default().problems().is_empty());
         let broken = |change: fn(&mut ScyllaConfig)| {
             let mut config = ScyllaConfig::default();
             change(&mut config);
-            config.problem().unwrap()
+            config.problems().remove(0)
         };
         assert!(broken(|config| config.nodes.clear()).contains("nodes"));
         assert!(broken(|config| config.keyspace = "a b".to_owned()).contains("keyspace"));

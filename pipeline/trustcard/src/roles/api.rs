@@ -47,6 +47,7 @@ pub fn start(
         readiness: parts.readiness.clone(),
         registry: parts.registry.clone(),
         version: env!("CARGO_PKG_VERSION"),
+        commit: env!("TRUSTCARD_COMMIT"),
     })?;
     let local = listener.local_addr()?;
     let until = shutdown.clone();

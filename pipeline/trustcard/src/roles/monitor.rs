@@ -23,6 +23,7 @@ use crate::{exit::Failure, settings::Settings};
 pub async fn run(settings: Settings) -> Result<()> {
     let (readiness, registry) = (Readiness::new(), Registry::new());
     registry.register(Box::new(ProcessCollector::for_self()))?;
+    engine::telemetry::register(&registry)?;
     let (shutdown, mut tasks) = (Shutdown::new(), Tasks::new());
     shutdown.begin_on_signal(
         readiness.clone(),

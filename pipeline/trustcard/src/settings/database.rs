@@ -32,11 +32,13 @@ pub enum Backend {
 }
 
 impl DatabaseConfig {
-    /// What is wrong with it, if anything.
+    /// Everything that is wrong with it, each a sentence that begins with its key.
     #[must_use]
-    pub fn problem(&self) -> Option<String> {
-        let problem = self.scylla.problem()?;
-        (self.backend == Backend::Scylla).then(|| format!("database.{problem}"))
+    pub fn problems(&self) -> Vec<String> {
+        match self.backend {
+            Backend::Embedded => Vec::new(),
+            Backend::Scylla => self.scylla.problems(),
+        }
     }
 }
 
@@ -128,9 +130,11 @@ mod tests {
     fn what_is_wrong_on_cql_matters_only_where_rows_are_there() {
         let mut config = DatabaseConfig::default();
         config.scylla.nodes.clear();
-        assert_eq!(config.problem(), None);
+        config.scylla.max_in_flight = 0;
+        assert!(config.problems().is_empty());
         config.backend = Backend::Scylla;
-        assert!(config.problem().unwrap().starts_with("database.nodes"));
+        let problems = config.problems();
+        assert!(problems[0].starts_with("nodes ") && problems[1].starts_with("max_in_flight "));
     }
 
     #[test]

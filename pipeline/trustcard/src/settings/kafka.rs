@@ -55,21 +55,37 @@ impl KafkaConfig {
             .with_group(self.group)
     }
 
-    /// What is wrong with it, if anything.
+    /// Everything that is wrong with it, each a sentence that begins with its key.
     #[must_use]
-    pub fn problem(&self) -> Option<String> {
+    pub fn problems(&self) -> Vec<String> {
         let named = |name: &str| {
             let good = |char: char| char.is_ascii_alphanumeric() || "._-".contains(char);
             (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(good)
         };
-        if self.bootstrap.trim().is_empty() {
-            return Some("kafka.bootstrap must name at least one host:port".to_owned());
-        }
-        let name = self.instance.as_deref()?;
-        (!named(name)).then(|| {
-            format!("kafka.instance must be 1 to {LONGEST_NAME} letters, digits, dots, underscores and hyphens")
-        })
+        let nowhere = self.bootstrap.trim().is_empty();
+        let nowhere = nowhere.then(|| "bootstrap must name at least one host:port".to_owned());
+        let odd = self.instance.as_deref().is_some_and(|name| !named(name));
+        let odd = odd.then(|| {
+            format!("instance must be 1 to {LONGEST_NAME} letters, digits, dots, underscores and hyphens")
+        });
+        nowhere.into_iter().chain(odd).collect()
     }
+}
+
+/// Whether the value of a client property may never be shown. Rather too many than too few: names of files are no loss.
+#[must_use]
+pub fn is_secret(property: &str) -> bool {
+    [
+        "password",
+        "secret",
+        "key",
+        "pem",
+        "token",
+        "oauthbearer",
+        "certificate",
+    ]
+    .iter()
+    .any(|word| property.contains(word))
 }
 
 #[cfg(test)]
@@ -83,7 +99,7 @@ mod tests {
         assert_ne!(random(), random());
         config.instance = Some("scrape-0".to_owned());
         assert_eq!(config.cluster().instance().name(), "scrape-0");
-        assert_eq!(config.problem(), None);
+        assert!(config.problems().is_empty());
     }
 
     #[test]
@@ -93,15 +109,12 @@ mod tests {
                 instance: Some(name.to_owned()),
                 ..KafkaConfig::default()
             };
-            assert!(
-                config.problem().unwrap().contains("kafka.instance"),
-                "{name}"
-            );
+            assert!(config.problems()[0].starts_with("instance "), "{name}");
         }
         let config = KafkaConfig {
             bootstrap: String::new(),
             ..KafkaConfig::default()
         };
-        assert!(config.problem().unwrap().contains("kafka.bootstrap"));
+        assert!(config.problems()[0].starts_with("bootstrap "));
     }
 }

@@ -161,31 +161,31 @@ impl TopicsConfig {
         self.min_insync_replicas.unwrap_or(usual)
     }
 
-    /// Everything that is wrong with it, given how the stages run.
+    /// Everything that is wrong with it, given how the stages run, each a sentence that begins with its key.
     #[must_use]
     pub fn problems(&self, stages: [&RunnerConfig; 4]) -> Vec<String> {
         let mut problems = Vec::new();
         let partitions = self.partitions_of.all().into_iter().flatten();
         if partitions.chain([self.partitions]).any(|count| count == 0) {
-            problems.push("topics: each topic must have at least 1 partition".to_owned());
+            problems.push("partitions and those of partitions_of must be at least 1".to_owned());
         }
         if self.replication == 0 || !(1..=self.replication).contains(&self.in_sync()) {
             problems.push(
-                "topics: replication and min_insync_replicas must be at least 1, and the second not above the first".to_owned(),
+                "min_insync_replicas and replication must be at least 1, and the first not above the second".to_owned(),
             );
         }
         let largest = stages.iter().map(|stage| stage.output_limit_bytes).max();
         let largest = largest.unwrap_or(0).saturating_add(FRAMING as usize);
         if (self.max_message_bytes as usize) < largest {
             problems.push(format!(
-                "topics.max_message_bytes must be at least {largest}: the largest stages.*.output_limit_bytes and {FRAMING}"
+                "max_message_bytes must be at least {largest}: the largest stages.*.output_limit_bytes and {FRAMING}"
             ));
         }
         let delays = stages.iter().flat_map(|stage| &stage.retry_topics_ms);
         let longest = delays.max().copied().unwrap_or(0);
         if self.retention_h.retry.saturating_mul(HOUR_MS) <= longest {
             problems.push(format!(
-                "topics.retention_h.retry must be longer than the longest delay in stages.*.retry_topics_ms, {longest} ms"
+                "retention_h.retry must be longer than the longest delay in stages.*.retry_topics_ms, {longest} ms"
             ));
         }
         problems

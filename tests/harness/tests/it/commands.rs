@@ -227,7 +227,7 @@ async fn every_failure_has_its_documented_exit_code_and_says_what_to_do() {
     assert_eq!(two.status.code(), Some(78));
     let told = String::from_utf8_lossy(&two.stderr).into_owned();
     assert!(
-        told.contains("stages.scrape: concurrency") && told.contains("LOUD"),
+        told.contains("stages.scrape.concurrency") && told.contains("LOUD"),
         "all faults at once: {told}"
     );
 
@@ -309,54 +309,6 @@ async fn the_demo_shows_somebodys_own_pictures() {
         results.iter().find(|post| post["title"] == "walk").unwrap()["result"]["post_info"]["image_count"],
         2
     );
-}
-
-#[tokio::test]
-async fn check_config_prints_every_setting_and_no_secret() {
-    let mut check = command(&["check-config"]);
-    check
-        .env("TRUSTCARD__SCRAPE__UPSTREAM__SESSION_ID", "s3cr3t-cookie")
-        .env("API_PORT", "8123");
-    let output = check.output().await.unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success());
-    assert!(
-        text.contains("port = 8123") && text.contains("doc_id"),
-        "{text}"
-    );
-    assert!(!text.contains("s3cr3t"), "{text}");
-}
-
-#[tokio::test]
-async fn production_does_not_start_with_the_secret_that_everybody_knows() {
-    let mut check = command(&["check-config"]);
-    let output = check.env("ENVIRONMENT", "production").output().await;
-    let output = output.unwrap();
-    assert_eq!(output.status.code(), Some(78));
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("SECRET_KEY"), "{told}");
-    assert!(told.contains("CORS_ORIGINS"), "all at once: {told}");
-
-    let secret = "0123456789abcdef".repeat(4);
-    let mut check = command(&["check-config"]);
-    check
-        .env("ENVIRONMENT", "production")
-        .env("SECRET_KEY", &secret)
-        .env("CORS_ORIGINS", r#"["https://a.example"]"#)
-        .env("RATE_LIMIT_PER_MINUTE", "7")
-        .env("TRUSTCARD__API__TRUSTED_PROXIES", "10.0.0.0/8,fd00::/8");
-    let output = check.output().await.unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{text}");
-    for part in [
-        "per_minute = 7",
-        "\"https://a.example\"",
-        "\"10.0.0.0/8\"",
-        "\"fd00::/8\"",
-    ] {
-        assert!(text.contains(part), "{part} missing in {text}");
-    }
-    assert!(!text.contains(&secret), "{text}");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ async fn every_setting_in_docker_compose_is_one_of_trustcards() {
         .map(|(name, value)| (name, value.trim_matches('"')))
         .collect();
     assert!(settings.len() >= 8, "{settings:?}");
-    let mut check = command(&["check-config"]);
+    let mut check = command(&["check-config", "--json"]);
     let output = check.envs(settings).output().await.unwrap();
     assert!(
         output.status.success(),
