@@ -144,7 +144,10 @@ async fn every_role_works_over_tls_with_passwords_and_acls_and_tells_none_of_its
     )
     .await;
     assert_eq!(code, 69, "{cql_told}");
-    assert!(cql_told.contains("username and/or password"), "{cql_told}");
+    assert!(
+        cql_told.contains("and/or password are incorrect"),
+        "{cql_told}"
+    );
     let stranger = path(cluster.kafka.folder(), "ca.pem");
     let (code, told) = fails(
         &mut cluster,
