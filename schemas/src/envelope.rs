@@ -239,17 +239,11 @@ pub trait Input: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// See [`DecodeError`]; no input panics.
-    fn read(
-        headers: &(impl Headers + ?Sized),
-        value: Option<&[u8]>,
-    ) -> Result<Self, DecodeError>;
+    fn read(headers: &(impl Headers + ?Sized), value: Option<&[u8]>) -> Result<Self, DecodeError>;
 }
 
 impl<E: Event> Input for E {
-    fn read(
-        headers: &(impl Headers + ?Sized),
-        value: Option<&[u8]>,
-    ) -> Result<Self, DecodeError> {
+    fn read(headers: &(impl Headers + ?Sized), value: Option<&[u8]>) -> Result<Self, DecodeError> {
         decode(headers, value)
     }
 }

@@ -3,15 +3,28 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type},
+};
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal),+ $(,)?) => {
         /// A stable reason code. Serialised as its snake_case name.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, ToSchema)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
         pub enum Reason {
             $($(#[doc = $doc])+ #[serde(rename = $code)] $variant,)+
         }
+
+        impl PartialSchema for Reason {
+            fn schema() -> RefOr<Schema> {
+                let codes = Self::ALL.iter().map(|reason| reason.code());
+                let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes));
+                schema.description(Some("A stable reason code.")).into()
+            }
+        }
+
+        impl ToSchema for Reason {}
 
         impl Reason {
             /// Every reason, in the order of this list.

@@ -13,8 +13,8 @@ use schemas::dead_letter::DeadLetter;
 use schemas::events::result::Failure;
 use schemas::{AnalysisResult, Deletion, Detections, Reason, Record, ToScore, topics};
 use store::{Finished, Store, StoreError};
-use uuid::Uuid;
 use tracing::Instrument as _;
+use uuid::Uuid;
 
 use crate::{Metrics, Scorer};
 

@@ -12,6 +12,7 @@ use schemas::identity::RunCause;
 use schemas::{
     AnalysisResult, Detections, PictureDetections, PictureFinding, PostRef, Reason, Run, Verdict,
 };
+use store::EndMetrics;
 use trustcard_score::{Metrics, SCORING_VERSION, Scorer, ScoringConfig};
 
 const STARTED_MS: i64 = 1_760_000_000_000;

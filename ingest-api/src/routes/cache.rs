@@ -13,8 +13,13 @@ use uuid::Uuid;
 
 use super::health::PATIENCE;
 use crate::{
-    access, cache::Holdings, caller::Caller, error::ApiError, extract::PostUrl,
-    openapi::refusals::{Refusal, StoreAway}, state::AppState,
+    access,
+    cache::Holdings,
+    caller::Caller,
+    error::ApiError,
+    extract::PostUrl,
+    openapi::refusals::{Refusal, StoreAway},
+    state::AppState,
 };
 
 /// What is kept.

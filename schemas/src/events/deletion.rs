@@ -87,10 +87,7 @@ impl ToScore {
 }
 
 impl Input for ToScore {
-    fn read(
-        headers: &(impl Headers + ?Sized),
-        value: Option<&[u8]>,
-    ) -> Result<Self, DecodeError> {
+    fn read(headers: &(impl Headers + ?Sized), value: Option<&[u8]>) -> Result<Self, DecodeError> {
         if text(headers, "ce_type") == Some(Deletion::TYPE) {
             return decode(headers, value).map(Self::Deleted);
         }

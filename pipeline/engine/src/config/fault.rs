@@ -76,8 +76,11 @@ impl Fault {
 /// A value that can't be used at all, or a key that does not exist.
 pub(super) fn of_value(layers: &Layers, leaf: &Leaf, error: &ConfigError) -> Fault {
     let told = error.to_string();
-    let (problem, remedy) = if told.contains("unknown field") {
-        ("is no setting".to_owned(), instead_of(layers, leaf, &told))
+    let unknown = told.contains("unknown field");
+    let meant = if unknown { meant(leaf, &told) } else { None };
+    let (problem, remedy) = if unknown {
+        let remedy = instead_of(layers, leaf, meant.as_deref());
+        ("is no setting".to_owned(), remedy)
     } else if layers.hides(&leaf.key) {
         let problem = "has another type than is needed".to_owned();
         (problem, remedy(layers, &leaf.key, Some(&leaf.origin)))
@@ -87,7 +90,7 @@ pub(super) fn of_value(layers: &Layers, leaf: &Leaf, error: &ConfigError) -> Fau
     };
     Fault {
         key: leaf.key.clone(),
-        value: Some(shown(layers, leaf, &problem)),
+        value: Some(shown(layers, leaf, unknown, meant.as_deref())),
         origin: leaf.origin.clone(),
         problem,
         remedy,
@@ -122,9 +125,9 @@ pub(super) fn of_sentence(
 }
 
 /// What was given for a key. A key that does not exist may be a secret's with a typing mistake in it.
-fn shown(layers: &Layers, leaf: &Leaf, problem: &str) -> String {
-    let odd = problem == "is no setting" && looks_secret(&leaf.key);
-    if odd || layers.hides(&leaf.key) {
+fn shown(layers: &Layers, leaf: &Leaf, unknown: bool, meant: Option<&str>) -> String {
+    let odd = unknown && looks_secret(&leaf.key);
+    if odd || layers.hides(&leaf.key) || meant.is_some_and(|key| layers.hides(key)) {
         HIDDEN.to_owned()
     } else {
         values::json(&leaf.value).to_string()
@@ -156,24 +159,25 @@ fn remedy(layers: &Layers, key: &str, origin: Option<&str>) -> String {
 }
 
 /// What may have been meant: the most alike of the keys that the error says there are.
-fn instead_of(layers: &Layers, leaf: &Leaf, told: &str) -> String {
+fn meant(leaf: &Leaf, told: &str) -> Option<String> {
     let mut quoted = told.split('`').skip(1).step_by(2);
     let wrong = quoted.next().unwrap_or_default();
     let alike = quoted
         .map(|known| (strsim::jaro_winkler(wrong, known), known))
         .filter(|(alike, _)| *alike >= ALIKE)
         .max_by(|a, b| a.0.total_cmp(&b.0));
+    alike.map(|(_, known)| leaf.key.replacen(wrong, known, 1))
+}
+
+fn instead_of(layers: &Layers, leaf: &Leaf, meant: Option<&str>) -> String {
     let remove = format!("remove it from {}", leaf.origin);
     let remove = if layers.variables.contains_key(&leaf.origin) {
         format!("remove {}", leaf.origin)
     } else {
         remove
     };
-    match alike {
-        Some((_, known)) => {
-            let key = leaf.key.replacen(wrong, known, 1);
-            format!("{remove}, or write {key} if that was meant")
-        }
+    match meant {
+        Some(key) => format!("{remove}, or write {key} if that was meant"),
         None => format!("{remove}; `trustcard check-config` lists what there is"),
     }
 }

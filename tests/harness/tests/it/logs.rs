@@ -180,7 +180,7 @@ async fn a_process_that_is_ended_at_once_has_its_last_line_in_the_file_and_old_f
     let logs = folder.path().join("logs");
     std::fs::create_dir(&logs).unwrap();
     for day in 10..20 {
-        std::fs::write(logs.join(format!("app.2020-01-{day}.log")), "{}\n").unwrap();
+        std::fs::write(logs.join(format!("app.2020-01-{day}.log")), "").unwrap();
     }
     std::fs::write(logs.join("other.2020-01-01.log"), "").unwrap();
     let settings = [

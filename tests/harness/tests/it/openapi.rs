@@ -47,6 +47,9 @@ fn object(value: &Value) -> &Map<String, Value> {
         .unwrap_or_else(|| panic!("no object: {value}"))
 }
 
+/// The address of a post as a part of a path.
+const POST: &str = "https%3A%2F%2Fwww.instagram.com%2Fp%2FDTCsatire01%2F";
+
 impl Described {
     async fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
@@ -55,7 +58,7 @@ impl Described {
         Self {
             document: answer.json(),
             up,
-            ids: BTreeMap::new(),
+            ids: BTreeMap::from([("url".to_owned(), POST.to_owned())]),
             _data: data,
         }
     }
@@ -76,11 +79,17 @@ impl Described {
 
     /// A request whose path has its parameters filled in.
     fn request(&self, operation: &Operation) -> reqwest::RequestBuilder {
+        self.request_with(operation, "")
+    }
+
+    /// The same, with this query.
+    fn request_with(&self, operation: &Operation, query: &str) -> reqwest::RequestBuilder {
         let mut path = operation.path.clone();
         for (name, id) in &self.ids {
             path = path.replace(&format!("{{{name}}}"), id);
         }
         assert!(!path.contains('{'), "nothing stands for a part of {path}");
+        path.push_str(query);
         self.up.request(&operation.method.to_uppercase(), &path)
     }
 
@@ -172,7 +181,12 @@ impl Described {
             })
             .collect();
         self.succeeds(operation, self.request(operation)).await;
-        let asked = self.request(operation).query(&examples);
+        // Examples are words and numbers, so nothing is to be encoded.
+        let query = examples
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        let query = format!("?{}", query.collect::<Vec<_>>().join("&"));
+        let asked = self.request_with(operation, &query);
         self.succeeds(operation, asked).await;
         let success = &operation.about["responses"][operation.success().to_string()];
         let types = success["content"].as_object().cloned().unwrap_or_default();

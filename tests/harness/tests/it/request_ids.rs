@@ -95,10 +95,7 @@ async fn every_kind_of_error_has_its_id_in_body_header_and_log() {
         logged.request("PATCH", "/api/analyze"),
     )
     .await;
-    let huge = logged
-        .request("POST", "/api/analyze")
-        .json(&" ".repeat(70_000));
-    check(413, "PAYLOAD_TOO_LARGE", huge).await;
+    refused_by_length(&logged).await;
     let text = logged.request("POST", "/api/analyze").body("url");
     check(415, "UNSUPPORTED_MEDIA_TYPE", text).await;
     check(
@@ -121,16 +118,40 @@ async fn every_kind_of_error_has_its_id_in_body_header_and_log() {
     logged.check(500, "DATABASE_ERROR", analyze()).await;
 }
 
-/// 400: a body that ends before its declared length.
-async fn incomplete(logged: &Logged) {
+/// 413: a body whose declared length is too much. Nothing of it is sent, so that the answer is not lost with the connection.
+async fn refused_by_length(logged: &Logged) {
+    let answer = raw(logged, "wire-413", "content-length: 70000\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(
+        answer.contains("\r\nx-request-id: wire-413\r\n"),
+        "{answer}"
+    );
+    assert!(answer.contains(r#""request_id":"wire-413""#), "{answer}");
+    assert!(
+        answer.contains(r#""error":"PAYLOAD_TOO_LARGE""#),
+        "{answer}"
+    );
+    logged.logged(413, "wire-413").await;
+}
+
+/// Sends a submission byte by byte as given; the answer.
+async fn raw(logged: &Logged, id: &str, rest: &str) -> String {
     let address = logged.api.api.url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = "POST /api/analyze HTTP/1.1\r\nhost: test\r\nconnection: close\r\nx-request-id: wire-400\r\n\
-                content-type: application/json\r\ncontent-length: 100\r\n\r\n{\"url\":";
+    let head = format!(
+        "POST /api/analyze HTTP/1.1\r\nhost: test\r\nconnection: close\r\nx-request-id: {id}\r\n\
+         content-type: application/json\r\n{rest}"
+    );
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.shutdown().await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// 400: a body that ends before its declared length.
+async fn incomplete(logged: &Logged) {
+    let answer = raw(logged, "wire-400", "content-length: 100\r\n\r\n{\"url\":").await;
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     assert!(
         answer.contains("\r\nx-request-id: wire-400\r\n"),

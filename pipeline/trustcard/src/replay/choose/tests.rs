@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use schemas::{
-    AnalysisResult, PostRef, Reason,
+    AnalysisResult, PostRef, Reason, decode,
     events::{
         result::Failure,
         scraped::{Post, PostKind},
