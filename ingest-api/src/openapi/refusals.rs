@@ -175,9 +175,9 @@ const SHARED: &[Shared] = &[
         example: ApiError::internal,
     },
     Shared {
-        name: "BrokerUnavailable",
+        name: "Unavailable",
         status: 503,
-        about: "BROKER_UNAVAILABLE: nothing was accepted; send it again later.",
+        about: "BROKER_UNAVAILABLE: nothing was accepted; CACHE_ERROR: nothing was changed. Send it again later.",
         retry: Retry::Always,
         example: ApiError::broker_unavailable,
     },
@@ -191,23 +191,6 @@ impl<const STATUS: u16> IntoResponses for Refusal<STATUS> {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let found = reference(STATUS).map(|reference| (STATUS.to_string(), reference));
         found.into_iter().collect()
-    }
-}
-
-/// 503 of what needs the store: a cache error is no broker's.
-#[derive(Debug)]
-pub struct StoreAway;
-
-impl IntoResponses for StoreAway {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let told = Shared {
-            name: "StoreAway",
-            status: 503,
-            about: "CACHE_ERROR: the store did not do as asked; try again.",
-            retry: Retry::Sometimes,
-            example: || ApiError::cache("read statistics"),
-        };
-        BTreeMap::from([("503".to_owned(), told.response().into())])
     }
 }
 

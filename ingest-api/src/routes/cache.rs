@@ -13,13 +13,8 @@ use uuid::Uuid;
 
 use super::health::PATIENCE;
 use crate::{
-    access,
-    cache::Holdings,
-    caller::Caller,
-    error::ApiError,
-    extract::PostUrl,
-    openapi::refusals::{Refusal, StoreAway},
-    state::AppState,
+    access, cache::Holdings, caller::Caller, error::ApiError, extract::PostUrl,
+    openapi::refusals::Refusal, state::AppState,
 };
 
 /// What is kept.
@@ -70,7 +65,7 @@ pub struct Forgotten {
     path = "/api/cache/stats",
     operation_id = "get_cache_stats",
     tag = "cache",
-    responses((status = 200, description = "What is kept now.", body = Stats), StoreAway)
+    responses((status = 200, description = "What is kept now.", body = Stats), Refusal<503>)
 )]
 pub async fn stats(State(state): State<AppState>) -> Result<Json<Stats>, ApiError> {
     let stats = read(&state, state.config.request_timeout()).await;
@@ -98,7 +93,7 @@ pub async fn told_in_time(state: &AppState) -> Option<Stats> {
         (status = 200, description = "It is forgotten.", body = Cleared),
         Refusal<401>,
         Refusal<403>,
-        StoreAway
+        Refusal<503>
     )
 )]
 pub async fn clear(
@@ -130,15 +125,16 @@ pub async fn clear(
         Refusal<401>,
         Refusal<403>,
         Refusal<422>,
-        StoreAway
+        Refusal<503>
     )
 )]
 pub async fn forget(
     State(state): State<AppState>,
     caller: Caller,
-    PostUrl(post): PostUrl,
+    url: Result<PostUrl, ApiError>,
 ) -> Result<Json<Forgotten>, ApiError> {
     access::admin(&caller, "Clearing the cache")?;
+    let PostUrl(post) = url?;
     let now = state.clock.now();
     let forgotten = state.store.forget_post(&post.post_id, now).await;
     forgotten.map_err(|error| failed("forget", &error))?;

@@ -44,9 +44,10 @@ pub struct Deleted {
 pub async fn delete(
     State(state): State<AppState>,
     caller: Caller,
-    AnalysisId(analysis_id): AnalysisId,
+    id: Result<AnalysisId, ApiError>,
 ) -> Result<Json<Deleted>, ApiError> {
     access::admin(&caller, "Deleting an analysis")?;
+    let AnalysisId(analysis_id) = id?;
     let work = async move { delete_all(&state, analysis_id).await };
     let done = tokio::spawn(work.in_current_span()).await;
     done.unwrap_or_else(|error| {

@@ -46,6 +46,7 @@ pub struct Feedback {
     recent_comments: Vec<Comment>,
 }
 
+/// Why somebody voted so.
 #[derive(Debug, Serialize, ToSchema)]
 struct Comment {
     /// What the voter thinks.

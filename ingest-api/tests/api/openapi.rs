@@ -207,7 +207,7 @@ fn every_error_has_the_one_shape_in_both_forms() {
 async fn every_path_takes_the_methods_that_are_described() {
     let api = Api::start().await;
     for (path, item) in object(&document()["paths"]) {
-        let path = path.replace('{', "").replace('}', "");
+        let path = path.replace(['{', '}'], "");
         let answer = api.send("PROPFIND", &path, &[], b"").await;
         answer.error(405, "METHOD_NOT_ALLOWED");
         let allowed = answer.header("allow").unwrap().split(',').map(str::trim);

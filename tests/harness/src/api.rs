@@ -62,7 +62,6 @@ impl Api {
     ///
     /// # Panics
     /// When there is no such method.
-    #[must_use]
     pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         let method = method.parse().expect("a method");
         self.http.request(method, format!("{}{path}", self.url))

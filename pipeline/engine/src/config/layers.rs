@@ -34,17 +34,17 @@ fn file(layers: &Layers, path: &Path) -> Result<Vec<Leaf>, Fault> {
     let values = values.map_err(|error| Fault::of_file(&origin, &error))?;
     let mut leaves = Vec::new();
     for (name, value) in values {
-        descend(layers, &origin, name, value, &mut leaves);
+        descend(&origin, name, value, &mut leaves);
     }
     Ok(leaves)
 }
 
 /// The values below `key`. A section without any is one itself, so that one that does not exist is noticed.
-fn descend(layers: &Layers, origin: &str, key: String, value: Value, leaves: &mut Vec<Leaf>) {
+fn descend(origin: &str, key: String, value: Value, leaves: &mut Vec<Leaf>) {
     match value.kind {
         ValueKind::Table(children) if !children.is_empty() => {
             for (name, child) in children {
-                descend(layers, origin, format!("{key}.{name}"), child, leaves);
+                descend(origin, format!("{key}.{name}"), child, leaves);
             }
         }
         _ => leaves.push(Leaf {
