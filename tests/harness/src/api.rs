@@ -23,6 +23,7 @@ impl Api {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("an HTTP client");
         Self { http, url }
@@ -38,6 +39,7 @@ impl Api {
         let headers = [(reqwest::header::AUTHORIZATION, bearer)];
         let http = reqwest::Client::builder()
             .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
             .default_headers(headers.into_iter().collect())
             .build()
             .expect("an HTTP client");
