@@ -56,7 +56,7 @@ impl TlsConfig {
                 None => Ok(None),
             };
         };
-        let broken = |error: ErrorStack| format!("tls: {error}");
+        let broken = |error: ErrorStack| format!("tls can't be used: {error}");
         let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(broken)?;
         let version = Some(SslVersion::TLS1_2);
         builder.set_min_proto_version(version).map_err(broken)?;
@@ -105,7 +105,7 @@ fn read(
     path: &Path,
     usage: impl FnOnce(&[u8]) -> Result<bool, ErrorStack>,
 ) -> Result<(), String> {
-    let named = |problem: String| format!("tls.{key}: {}: {problem}", path.display());
+    let named = |problem: String| format!("tls.{key} can't be used: {}: {problem}", path.display());
     let pem = fs::read(path).map_err(|error| named(error.to_string()))?;
     match usage(&pem) {
         Ok(true) => Ok(()),

@@ -21,7 +21,7 @@ async fn a_broker_that_is_not_there_and_an_embedded_store_are_told_as_such() {
 
 #[tokio::test]
 async fn settings_that_would_lose_records_or_can_not_be_are_refused_all_at_once() {
-    let mut check = command(&["check-config", "--json"]);
+    let mut check = command(&["check-config"]);
     check
         .env("TRUSTCARD__TOPICS__RETENTION_H__RETRY", "1")
         .env("TRUSTCARD__TOPICS__MAX_MESSAGE_BYTES", "1000")
@@ -43,7 +43,7 @@ async fn settings_that_would_lose_records_or_can_not_be_are_refused_all_at_once(
 
 #[tokio::test]
 async fn a_database_password_is_read_and_never_printed() {
-    let mut check = command(&["check-config"]);
+    let mut check = command(&["check-config", "--json"]);
     check
         .env("TRUSTCARD__DATABASE__USERNAME", "trustcard")
         .env("TRUSTCARD__DATABASE__PASSWORD", "hunter2")
