@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::detections::Detections;
+use super::{detections::Detections, result::for_readers};
 use crate::{
     DecodeError, Event, PostRef, Record, decode,
     envelope::{Headers, Input, encode, text},
@@ -34,13 +34,7 @@ impl Deletion {
         let mut result = encode(topics::RESULTS, self)?;
         result.value = None;
         result.key = Some(self.analysis_id.to_string().into());
-        if !latest {
-            return Ok(vec![result]);
-        }
-        let mut newest = result.clone();
-        newest.topic = topics::RESULTS_LATEST.to_owned();
-        newest.key = Some(self.post.post_id.clone().into());
-        Ok(vec![result, newest])
+        Ok(for_readers(result, &self.post, latest))
     }
 }
 

@@ -232,14 +232,23 @@ impl AnalysisResult {
     /// When it can't be written as JSON.
     pub fn records(&self, latest: bool) -> Result<Vec<crate::Record>, serde_json::Error> {
         let result = crate::encode(topics::RESULTS, self)?;
-        if !latest {
-            return Ok(vec![result]);
-        }
-        let mut newest = result.clone();
-        newest.topic = topics::RESULTS_LATEST.to_owned();
-        newest.key = Some(self.post.post_id.clone().into());
-        Ok(vec![result, newest])
+        Ok(for_readers(result, &self.post, latest))
     }
+}
+
+/// What readers of results are told of a post: the record of `results`, and the same on `results.latest`, where the post is the key,
+/// when its analysis is the newest of it.
+pub(super) fn for_readers(
+    result: crate::Record,
+    post: &PostRef,
+    latest: bool,
+) -> Vec<crate::Record> {
+    let newest = latest.then(|| crate::Record {
+        topic: topics::RESULTS_LATEST.to_owned(),
+        key: Some(post.post_id.clone().into()),
+        ..result.clone()
+    });
+    std::iter::once(result).chain(newest).collect()
 }
 
 impl Event for AnalysisResult {
