@@ -43,12 +43,9 @@ impl Packed {
         let mut memory = BytesMut::with_capacity(count * ROOM + behind);
         let mut names = Vec::with_capacity(count);
         let mut exact = true;
-        for (native, index) in native
-            .iter()
-            .flat_map(|list| (0..count).map(move |i| (list, i)))
-        {
+        for index in 0..count {
             // The client panics on a name that is not UTF-8, and offers no other way to read it.
-            match catch_unwind(AssertUnwindSafe(|| native.try_get(index))) {
+            match catch_unwind(AssertUnwindSafe(|| native?.try_get(index))) {
                 Ok(Some(header)) => {
                     exact &= header.value.is_some();
                     memory.extend_from_slice(header.value.unwrap_or_default());
