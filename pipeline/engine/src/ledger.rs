@@ -3,23 +3,22 @@
 //! Messages complete in any order. The frontier of a partition is the longest run of completed messages from its oldest one
 //! that is not committed yet; only what lies behind the frontier leaves the ledger, outputs and offset together.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::topic_name::TopicName;
 
 /// A partition of a topic.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TopicPartition {
     /// The topic.
-    pub topic: Arc<str>,
+    pub topic: TopicName,
     /// The partition's number.
     pub partition: i32,
 }
 
 impl TopicPartition {
     /// A partition of a topic.
-    pub fn new(topic: impl Into<Arc<str>>, partition: i32) -> Self {
+    pub fn new(topic: impl Into<TopicName>, partition: i32) -> Self {
         Self {
             topic: topic.into(),
             partition,
@@ -132,15 +131,19 @@ impl<O> Ledger<O> {
     }
 
     /// A message was read under the assignment `epoch`: `bytes` is its size. Offsets may have gaps (transaction markers,
-    /// compaction). False, and not tracked, when it was read before the partition's present assignment, when the
-    /// partition isn't assigned, or when its offset doesn't grow.
+    /// compaction). The assignment it belongs to; `None`, and not tracked, when it was read before the partition's present
+    /// assignment, when the partition isn't assigned, or when its offset doesn't grow.
     #[must_use]
-    pub fn track(&mut self, at: &TopicPartition, epoch: u64, offset: i64, bytes: usize) -> bool {
-        let Some(partition) = self.partitions.get_mut(at) else {
-            return false;
-        };
+    pub fn track(
+        &mut self,
+        at: &TopicPartition,
+        epoch: u64,
+        offset: i64,
+        bytes: usize,
+    ) -> Option<u64> {
+        let partition = self.partitions.get_mut(at)?;
         if epoch < partition.epoch || offset <= partition.last {
-            return false;
+            return None;
         }
         partition.last = offset;
         partition.entries.push_back(Entry {
@@ -150,7 +153,7 @@ impl<O> Ledger<O> {
         });
         self.records += 1;
         self.bytes += bytes;
-        true
+        Some(partition.epoch)
     }
 
     /// The assignment under which messages of this partition are tracked now.
@@ -279,7 +282,7 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.assign(at(0), 1);
         for offset in offsets {
-            assert!(ledger.track(&at(0), 1, *offset, 10));
+            assert!(ledger.track(&at(0), 1, *offset, 10).is_some());
         }
         ledger
     }
@@ -343,8 +346,8 @@ mod tests {
     #[test]
     fn offsets_that_do_not_grow_are_not_tracked() {
         let mut ledger = ledger(&[5]);
-        assert!(!ledger.track(&at(0), 1, 5, 10));
-        assert!(!ledger.track(&at(0), 1, 4, 10));
+        assert!(ledger.track(&at(0), 1, 5, 10).is_none());
+        assert!(ledger.track(&at(0), 1, 4, 10).is_none());
         assert_eq!((ledger.records(), ledger.bytes()), (1, 10));
     }
 
@@ -361,7 +364,7 @@ mod tests {
     fn completions_of_an_older_assignment_are_dropped() {
         let mut ledger = ledger(&[5]);
         ledger.assign(at(0), 2);
-        assert!(ledger.track(&at(0), 2, 5, 10));
+        assert!(ledger.track(&at(0), 2, 5, 10).is_some());
         assert!(!ledger.complete(&at(0), 1, 5, "old".to_owned(), 3));
         assert!(ledger.complete(&at(0), 2, 5, "new".to_owned(), 3));
         assert_eq!(take(&mut ledger), Some((6, vec!["new".to_owned()])));
@@ -371,9 +374,9 @@ mod tests {
     fn records_read_before_the_present_assignment_are_not_tracked() {
         let mut ledger = ledger(&[5]);
         ledger.assign(at(0), 3);
-        assert!(!ledger.track(&at(0), 2, 6, 10));
+        assert!(ledger.track(&at(0), 2, 6, 10).is_none());
         assert!(
-            ledger.track(&at(0), 4, 6, 10),
+            ledger.track(&at(0), 4, 6, 10).is_some(),
             "a later assignment of others"
         );
         assert_eq!(ledger.epoch(&at(0)), Some(3));
@@ -383,14 +386,14 @@ mod tests {
     fn a_revoked_partition_takes_its_counts_along_and_leaves_the_others() {
         let mut ledger = ledger(&[5, 6]);
         ledger.assign(at(1), 1);
-        assert!(ledger.track(&at(1), 1, 0, 100));
+        assert!(ledger.track(&at(1), 1, 0, 100).is_some());
         done(&mut ledger, 5);
         let counts = |l: &Ledger<String>| (l.records(), l.done(), l.bytes());
         assert_eq!(counts(&ledger), (3, 1, 123));
         ledger.revoke(&at(0));
         assert_eq!(counts(&ledger), (1, 0, 100));
         assert!(!done(&mut ledger, 6));
-        assert!(!ledger.track(&at(0), 1, 7, 10));
+        assert!(ledger.track(&at(0), 1, 7, 10).is_none());
         assert_eq!(ledger.epoch(&at(0)), None);
     }
 
@@ -398,7 +401,7 @@ mod tests {
     fn a_refused_output_ends_the_frontier_of_its_partition_alone() {
         let mut ledger = ledger(&[5, 6, 7]);
         ledger.assign(at(1), 1);
-        assert!(ledger.track(&at(1), 1, 0, 10));
+        assert!(ledger.track(&at(1), 1, 0, 10).is_some());
         for offset in [5, 6, 7] {
             done(&mut ledger, offset);
         }
@@ -420,7 +423,7 @@ mod tests {
         for partition in 1..3 {
             ledger.assign(at(partition), 1);
             for offset in 0..3 {
-                assert!(ledger.track(&at(partition), 1, offset, 10));
+                assert!(ledger.track(&at(partition), 1, offset, 10).is_some());
                 ledger.complete(&at(partition), 1, offset, "out".to_owned(), 0);
             }
         }

@@ -28,6 +28,7 @@ pub mod runner;
 pub mod stage;
 pub mod tail;
 pub mod telemetry;
+pub mod topic_name;
 mod transactional;
 
 pub use archive::Archive;

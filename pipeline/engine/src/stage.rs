@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use schemas::{Input, Reason, Record, dead_letter::DeadLetter};
 
-use crate::gate::GateWatch;
+use crate::{gate::GateWatch, topic_name::TopicName};
 
 /// A decoded record and where it came from.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub struct Message<E> {
 #[derive(Debug, Clone)]
 pub struct Meta {
     /// The topic it was read from: the stage's input or one of its retry topics.
-    pub topic: Arc<str>,
+    pub topic: TopicName,
     /// Its partition there.
     pub partition: i32,
     /// Its offset there.

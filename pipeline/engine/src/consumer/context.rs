@@ -14,7 +14,10 @@ use rdkafka::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{Control, held::Source, tenure::Tenure};
-use crate::{client_metrics::ClientWatch, ledger::TopicPartition, metrics::StageMetrics};
+use crate::{
+    client_metrics::ClientWatch, ledger::TopicPartition, metrics::StageMetrics,
+    topic_name::TopicName,
+};
 
 pub(crate) struct Context {
     sources: Arc<[Source]>,
@@ -66,10 +69,10 @@ impl Context {
     }
 
     /// A topic that is read, by its name.
-    pub(super) fn topic(&self, name: &str) -> Option<Arc<str>> {
+    pub(super) fn topic(&self, name: &str) -> Option<TopicName> {
         let mut sources = self.sources.iter();
         let source = sources.find(|source| *source.topic == *name)?;
-        Some(Arc::clone(&source.topic))
+        Some(source.topic)
     }
 
     /// The name of what is read, for people.

@@ -10,12 +10,12 @@ use std::{
 use tokio::time::Instant;
 
 use super::{Fetched, tenure::Tenure};
-use crate::{clock::SharedClock, ledger::TopicPartition};
+use crate::{clock::SharedClock, ledger::TopicPartition, topic_name::TopicName};
 
 /// A topic to read.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
-    pub(crate) topic: Arc<str>,
+    pub(crate) topic: TopicName,
     /// For a retry topic: the longest its records wait.
     pub(crate) delay: Option<Duration>,
 }
@@ -76,7 +76,7 @@ impl Held {
     /// How long a record still waits. The wall clock says whether it is due; how long that may take at most is known without
     /// it, so that a clock that was set back delays nothing.
     fn wait(&self, record: &Fetched, delay: Duration) -> Option<Duration> {
-        let due = schemas::retry::due_ms(&record.headers.unpack())?;
+        let due = schemas::retry::due_ms(&record.record.headers())?;
         let now = self.clock.now().as_millisecond();
         let wait = u64::try_from(due.saturating_sub(now)).unwrap_or(0);
         (wait > 0).then(|| Duration::from_millis(wait).min(delay))
@@ -208,7 +208,7 @@ mod tests {
             headers: Vec::new(),
         };
         let record = retry.record("echo", 1, original);
-        Fetched::of(at(topic, partition), offset, record)
+        Fetched::of(at(topic, partition), offset, &record)
     }
 
     fn due(held: &mut Held) -> (Vec<i64>, Vec<i32>) {

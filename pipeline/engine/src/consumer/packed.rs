@@ -1,117 +1,192 @@
-//! The headers of a consumed record, all values in one piece of memory: records are many and their headers small.
+//! A consumed record in one piece of memory: its key, its value and its headers. Records wait by the thousand and change hands
+//! between threads, and every piece would have to be made, given back and counted by itself.
 
-use std::{
-    borrow::Cow,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use rdkafka::message::Headers as Native;
 use schemas::{
     Header,
     envelope::{self, Headers},
 };
 
-/// Room for one value; more is made where it is needed.
-const ROOM: usize = 48;
+/// Bytes of one length before a header.
+const LENGTH: usize = size_of::<u32>();
 
-/// Headers that are read by name, in order.
+/// Key, value and headers of a record.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Packed {
-    /// Each name, and where in `memory` its value ends; it begins where the one before ends.
-    names: Vec<(Cow<'static, str>, usize)>,
-    /// The values, and what was put behind them.
-    memory: Bytes,
+    /// The key, the value, then for each header the length of its name, the length of its value, its name and its value.
+    memory: Box<[u8]>,
+    /// Length of the key, where there is one.
+    key: Option<u32>,
+    /// Length of the value, where there is one.
+    value: Option<u32>,
+    /// How many headers there are.
+    headers: u32,
 }
 
 impl Headers for Packed {
     fn value(&self, name: &str) -> Option<&[u8]> {
-        let index = self.names.iter().position(|(own, _)| own == name)?;
-        self.memory.get(self.start(index)..self.names.get(index)?.1)
+        let mut pairs = self.pairs();
+        pairs.find_map(|(own, value)| (own == name.as_bytes()).then_some(value))
     }
 }
 
 impl Packed {
-    /// Reads the client's own list, and whether that is all it says: a null value becomes an empty one, and a header whose name
-    /// is not UTF-8 is left out. Behind the values the memory holds `more`, whose pieces the last part of the answer is.
-    pub(super) fn read<const N: usize>(
+    /// Reads key, value and the client's own list of headers, and whether that list says no more than this: a null value becomes an
+    /// empty one, and a header whose name is not UTF-8 is left out. `scratch` is where it is put together.
+    pub(super) fn read(
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
         native: Option<&impl Native>,
-        more: [Option<&[u8]>; N],
-    ) -> (Self, bool, [Option<Bytes>; N]) {
+        scratch: &mut Vec<u8>,
+    ) -> (Self, bool) {
         let count = native.map_or(0, Native::count);
-        let behind: usize = more.iter().flatten().map(|part| part.len()).sum();
-        let mut memory = BytesMut::with_capacity(count * ROOM + behind);
-        let mut names = Vec::with_capacity(count);
-        let mut exact = true;
+        let mut packing = Packing::new(key, value, scratch);
         for index in 0..count {
             // The client panics on a name that is not UTF-8, and offers no other way to read it.
             match catch_unwind(AssertUnwindSafe(|| native?.try_get(index))) {
                 Ok(Some(header)) => {
-                    exact &= header.value.is_some();
-                    memory.extend_from_slice(header.value.unwrap_or_default());
-                    names.push((envelope::header_name(header.key), memory.len()));
+                    packing.exact &= header.value.is_some();
+                    packing.header(header.key, header.value.unwrap_or_default());
                 }
-                _ => exact = false,
+                _ => packing.exact = false,
             }
         }
-        let mut end = memory.len();
-        let pieces = more.map(|part| {
-            let start = end;
-            memory.extend_from_slice(part?);
-            end = memory.len();
-            Some(start..end)
-        });
-        let memory = memory.freeze();
-        let pieces = pieces.map(|piece| Some(memory.slice(piece?)));
-        (Self { names, memory }, exact, pieces)
+        packing.packed()
     }
 
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.names.len()
+    /// The key.
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        self.memory.get(..length(self.key?))
     }
 
-    /// Bytes of names and values.
+    /// The value.
+    pub(crate) fn value(&self) -> Option<&[u8]> {
+        let start = length(self.key.unwrap_or_default());
+        self.memory.get(start..start + length(self.value?))
+    }
+
+    /// How many headers there are.
+    pub(crate) const fn header_count(&self) -> usize {
+        length(self.headers)
+    }
+
+    /// Bytes of key, value, names and values.
     pub(crate) fn size(&self) -> usize {
-        let names = self.names.iter().map(|(name, _)| name.len());
-        names.sum::<usize>() + self.names.last().map_or(0, |(_, end)| *end)
+        let headers = self.pairs().map(|(name, value)| name.len() + value.len());
+        self.body() + headers.sum::<usize>()
     }
 
-    /// Keeps the first `len`.
-    pub(crate) fn truncate(&mut self, len: usize) {
-        self.names.truncate(len);
+    /// Keeps the first `count` headers.
+    pub(crate) fn keep_headers(&mut self, count: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.headers = self.headers.min(count);
     }
 
-    /// The same, each on its own.
-    pub(crate) fn unpack(&self) -> Vec<Header> {
-        let headers = self.names.iter().enumerate().map(|(index, (name, end))| {
-            Header::new(name.clone(), self.memory.slice(self.start(index)..*end))
+    /// The headers, each on its own.
+    pub(crate) fn headers(&self) -> Vec<Header> {
+        let pairs = self.pairs().map(|(name, value)| {
+            Header::new(
+                envelope::header_name(&String::from_utf8_lossy(name)),
+                Bytes::copy_from_slice(value),
+            )
         });
-        headers.collect()
+        pairs.collect()
     }
 
-    fn start(&self, index: usize) -> usize {
-        let before = index
-            .checked_sub(1)
-            .and_then(|before| self.names.get(before));
-        before.map_or(0, |(_, end)| *end)
+    /// Bytes of key and value.
+    const fn body(&self) -> usize {
+        let key = match self.key {
+            Some(bytes) => length(bytes),
+            None => 0,
+        };
+        match self.value {
+            Some(bytes) => key + length(bytes),
+            None => key,
+        }
+    }
+
+    /// Names and values of the headers.
+    fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut rest = self.memory.get(self.body()..).unwrap_or_default();
+        (0..self.headers).map_while(move |_| {
+            let (name, behind) = rest.split_first_chunk::<LENGTH>()?;
+            let (value, behind) = behind.split_first_chunk::<LENGTH>()?;
+            let (name, behind) = behind.split_at_checked(length(u32::from_ne_bytes(*name)))?;
+            let (value, behind) = behind.split_at_checked(length(u32::from_ne_bytes(*value)))?;
+            rest = behind;
+            Some((name, value))
+        })
+    }
+
+    /// A record as if it had been read.
+    #[cfg(test)]
+    pub(super) fn of(record: &schemas::Record) -> Self {
+        let mut scratch = Vec::new();
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        let mut packing = Packing::new(key, value, &mut scratch);
+        for header in &record.headers {
+            packing.header(&header.name, &header.value);
+        }
+        packing.packed().0
     }
 }
 
-#[cfg(test)]
-impl From<Vec<Header>> for Packed {
-    fn from(headers: Vec<Header>) -> Self {
-        let mut memory = BytesMut::new();
-        let names = headers.into_iter().map(|header| {
-            memory.extend_from_slice(&header.value);
-            (header.name, memory.len())
-        });
-        let names = names.collect();
+/// A record that is being put together.
+struct Packing<'a> {
+    scratch: &'a mut Vec<u8>,
+    packed: Packed,
+    exact: bool,
+}
+
+impl<'a> Packing<'a> {
+    fn new(key: Option<&[u8]>, value: Option<&[u8]>, scratch: &'a mut Vec<u8>) -> Self {
+        scratch.clear();
+        scratch.extend_from_slice(key.unwrap_or_default());
+        scratch.extend_from_slice(value.unwrap_or_default());
         Self {
-            names,
-            memory: memory.freeze(),
+            scratch,
+            packed: Packed {
+                key: key.map(<[u8]>::len).map(short),
+                value: value.map(<[u8]>::len).map(short),
+                ..Packed::default()
+            },
+            exact: true,
         }
     }
+
+    fn header(&mut self, name: &str, value: &[u8]) {
+        self.scratch
+            .extend_from_slice(&short(name.len()).to_ne_bytes());
+        self.scratch
+            .extend_from_slice(&short(value.len()).to_ne_bytes());
+        self.scratch.extend_from_slice(name.as_bytes());
+        self.scratch.extend_from_slice(value);
+        self.packed.headers += 1;
+    }
+
+    /// The record, and whether it says all there is.
+    fn packed(self) -> (Packed, bool) {
+        let memory = self.scratch.as_slice().into();
+        (
+            Packed {
+                memory,
+                ..self.packed
+            },
+            self.exact,
+        )
+    }
+}
+
+/// Kafka counts the bytes of a record in 31 bits.
+fn short(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+const fn length(bytes: u32) -> usize {
+    bytes as usize
 }
 
 #[cfg(test)]
@@ -120,8 +195,16 @@ mod tests {
 
     use super::*;
 
+    fn read(
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        native: Option<&OwnedHeaders>,
+    ) -> (Packed, bool) {
+        Packed::read(key, value, native, &mut b"what was read before".to_vec())
+    }
+
     #[test]
-    fn what_the_client_lists_is_found_by_name_and_comes_out_in_order_with_what_lies_behind_it() {
+    fn what_the_client_gives_comes_out_as_it_was() {
         let native = OwnedHeaders::new()
             .insert(rdkafka::message::Header {
                 key: "ce_id",
@@ -135,20 +218,32 @@ mod tests {
                 key: "ce_id",
                 value: Some("second"),
             });
-        let (packed, exact, [key, none, value]) = Packed::read(
-            Some(&native),
-            [Some(b"key".as_slice()), None, Some(b"value")],
-        );
+        let (mut packed, exact) = read(Some(b"key"), Some(b"value"), Some(&native));
         assert!(exact);
-        assert_eq!(packed.value("ce_id"), Some(b"1".as_slice()));
-        assert_eq!(packed.value("own"), Some(b"".as_slice()));
-        assert_eq!(packed.value("value"), None);
+        assert_eq!(Headers::value(&packed, "ce_id"), Some(b"1".as_slice()));
+        assert_eq!(Headers::value(&packed, "own"), Some(b"".as_slice()));
+        assert_eq!(Headers::value(&packed, "value"), None);
         let expected = [("ce_id", "1"), ("own", ""), ("ce_id", "second")];
         let expected = expected.map(|(name, value)| Header::new(name, value));
-        assert_eq!(packed.unpack(), expected);
-        assert_eq!((packed.len(), packed.size()), (3, 5 + 1 + 3 + 5 + 6));
-        assert_eq!(key.as_deref(), Some(b"key".as_slice()));
-        assert_eq!((none, value.as_deref()), (None, Some(b"value".as_slice())));
+        assert_eq!(packed.headers(), expected);
+        assert_eq!(packed.header_count(), 3);
+        assert_eq!(packed.size(), 3 + 5 + (5 + 1) + 3 + (5 + 6));
+        assert_eq!(packed.key(), Some(b"key".as_slice()));
+        assert_eq!(packed.value(), Some(b"value".as_slice()));
+        packed.keep_headers(1);
+        assert_eq!(packed.headers(), expected.get(..1).unwrap());
+        assert_eq!(packed.size(), 3 + 5 + (5 + 1));
+    }
+
+    #[test]
+    fn what_is_not_there_is_no_empty_one() {
+        let parts = [None, Some(b"".as_slice()), Some(b"a")];
+        for key in parts {
+            for value in parts {
+                let (packed, exact) = read(key, value, None);
+                assert_eq!((packed.key(), packed.value(), exact), (key, value, true));
+            }
+        }
     }
 
     #[test]
@@ -157,8 +252,8 @@ mod tests {
             key: "own",
             value: None,
         });
-        let (packed, exact, []) = Packed::read(Some(&native), []);
+        let (packed, exact) = read(None, None, Some(&native));
         assert!(!exact);
-        assert_eq!(packed.value("own"), Some(b"".as_slice()));
+        assert_eq!(Headers::value(&packed, "own"), Some(b"".as_slice()));
     }
 }

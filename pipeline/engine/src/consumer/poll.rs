@@ -58,6 +58,8 @@ pub(super) struct Poll {
     /// Batches the runner has not taken yet; more than one only when records came in while pausing.
     waiting: VecDeque<Batch>,
     complaints: Complaints,
+    /// Where records are put together.
+    scratch: Vec<u8>,
 }
 
 impl Poll {
@@ -79,6 +81,7 @@ impl Poll {
             paused: false,
             waiting: VecDeque::new(),
             complaints: Complaints::default(),
+            scratch: Vec::new(),
         }
     }
 
@@ -254,7 +257,10 @@ impl Poll {
                     };
                     let at = TopicPartition::new(topic, message.partition());
                     bytes += message.payload_len() + message.key_len();
-                    match self.held.admit(Fetched::detach(at, &message)) {
+                    match self
+                        .held
+                        .admit(Fetched::detach(at, &message, &mut self.scratch))
+                    {
                         Ok(record) => batch.records.push(record),
                         Err(Pause::Now(at)) => self.flow(&[at], false)?,
                         Err(Pause::Already) => {}

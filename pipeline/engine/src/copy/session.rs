@@ -12,6 +12,7 @@ use crate::{
     kafka::Kafka,
     ledger::TopicPartition,
     producer::Output,
+    topic_name::TopicName,
     transactional::{Member, Offsets, Position, TransactionError, TransactionalProducer},
 };
 
@@ -104,7 +105,7 @@ fn moved<'a>(copier: &dyn Copier, records: impl Iterator<Item = &'a Source>) -> 
 
 struct Writer {
     producer: TransactionalProducer,
-    topic: Arc<str>,
+    topic: TopicName,
     member: Option<Arc<dyn Member>>,
 }
 
@@ -138,7 +139,7 @@ impl Writer {
         };
         let positions = marks.iter().map(|(partition, mark)| Position {
             at: TopicPartition {
-                topic: Arc::clone(&self.topic),
+                topic: self.topic,
                 partition: *partition,
             },
             epoch: 0,

@@ -14,7 +14,7 @@ use rdkafka::{
 };
 use tokio::time::Instant;
 
-use crate::{kafka::Kafka, ledger::TopicPartition};
+use crate::{kafka::Kafka, ledger::TopicPartition, topic_name::TopicName};
 
 /// How long one request may take, retries of the client included.
 pub(super) const REQUEST: Duration = Duration::from_secs(5);
@@ -60,7 +60,7 @@ impl ConsumerContext for Quiet {}
 pub(super) type Client = BaseConsumer<Quiet>;
 
 /// Partitions of each topic that has any; `false` for one without leader.
-pub(super) type Topics = BTreeMap<Arc<str>, Vec<(i32, bool)>>;
+pub(super) type Topics = BTreeMap<TopicName, Vec<(i32, bool)>>;
 
 /// Clients of one cluster.
 pub(super) struct Broker {
@@ -101,7 +101,7 @@ impl Broker {
             let partitions = topic.partitions().iter();
             let mut partitions: Vec<_> = partitions.map(|p| (p.id(), p.leader() >= 0)).collect();
             partitions.sort_unstable();
-            (Arc::from(topic.name()), partitions)
+            (TopicName::from(topic.name()), partitions)
         });
         Ok(partitions.filter(|(_, p)| !p.is_empty()).collect())
     }
@@ -135,9 +135,7 @@ impl Broker {
         let all: Vec<TopicPartition> = topics
             .iter()
             .flat_map(|(topic, partitions)| {
-                let at = |(partition, _): &(i32, bool)| {
-                    TopicPartition::new(Arc::clone(topic), *partition)
-                };
+                let at = |(partition, _): &(i32, bool)| TopicPartition::new(*topic, *partition);
                 partitions.iter().map(at)
             })
             .collect();

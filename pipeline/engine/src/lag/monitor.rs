@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
     time::Duration,
 };
 
@@ -17,7 +16,7 @@ use super::{
     scan::{self, Bounds, Scan, Want},
     steady::SteadyClock,
 };
-use crate::{clock::SharedClock, kafka::Kafka, ledger::TopicPartition};
+use crate::{clock::SharedClock, kafka::Kafka, ledger::TopicPartition, topic_name::TopicName};
 
 /// Most groups that patterns may add; each costs a client with its connections.
 const MAX_GROUPS: usize = 200;
@@ -188,12 +187,12 @@ impl Rounds {
     ) -> Commits {
         let own = self.own.iter().find(|own| own.group == group);
         let known = |topic: &str| own.is_some_and(|own| own.topics.iter().any(|own| own == topic));
-        let committed: BTreeSet<&Arc<str>> = commits.keys().map(|at| &at.topic).collect();
+        let committed: BTreeSet<TopicName> = commits.keys().map(|at| at.topic).collect();
         let mut relevant = Commits::new();
         for (topic, partitions) in topics {
             if known(topic) || committed.contains(topic) {
                 for (partition, _) in partitions {
-                    let at = TopicPartition::new(Arc::clone(topic), *partition);
+                    let at = TopicPartition::new(*topic, *partition);
                     let offset = commits.get(&at).copied();
                     relevant.insert(at, offset);
                 }

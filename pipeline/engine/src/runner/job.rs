@@ -1,5 +1,6 @@
 //! One message on its way through a stage.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use rdkafka::message::{Headers as _, OwnedHeaders};
 use schemas::{Reason, Record, dead_letter::DeadLetter, retry::Retry};
@@ -78,7 +79,7 @@ impl Job {
     pub(super) fn may_be_postponed(&self) -> bool {
         let source = &self.source;
         let raw = source.raw_headers.as_ref();
-        raw.is_none_or(|raw| raw.count() == source.headers.len())
+        raw.is_none_or(|raw| raw.count() == source.record.header_count())
     }
 
     /// What is known of it, for a retry topic.
@@ -140,12 +141,12 @@ impl Job {
         let raw_headers = source.raw_headers.take();
         let headers = match raw_headers {
             Some(_) => Vec::new(),
-            None => source.headers.unpack(),
+            None => source.record.headers(),
         };
         let mut output = Output::from(add(Record {
             topic: source.at.topic.to_string(),
-            key: source.key.clone(),
-            value: source.value.clone(),
+            key: source.record.key().map(Bytes::copy_from_slice),
+            value: source.record.value().map(Bytes::copy_from_slice),
             headers,
         }));
         output.raw_headers = raw_headers;
@@ -155,18 +156,18 @@ impl Job {
 
 /// Takes the headers of a retry off a record; `None`, and the record stays as it is, when it has none that can be read.
 fn unwrapped(source: &mut Fetched) -> Option<Retry> {
-    let headers = source.headers.unpack();
+    let headers = source.record.headers();
     let (told, original) = Retry::read(&headers)?;
     let own = original.len();
     if let Some(raw) = &source.raw_headers {
-        if raw.count() != source.headers.len() {
+        if raw.count() != source.record.header_count() {
             return None;
         }
         let kept = OwnedHeaders::new_with_capacity(own);
         let kept = raw.iter().take(own).fold(kept, OwnedHeaders::insert);
         source.raw_headers = Some(kept);
     }
-    source.headers.truncate(own);
+    source.record.keep_headers(own);
     Some(told)
 }
 

@@ -51,7 +51,7 @@ pub(super) struct Queue {
 impl Queue {
     /// A message that was just read.
     pub(super) fn push(&mut self, mut job: BoxedJob) {
-        job.lane = job.source.key.as_ref().map(|key| self.keys.hash_one(key));
+        job.lane = job.source.record.key().map(|key| self.keys.hash_one(key));
         if let Some(lane) = job.lane {
             match self.busy.entry(lane) {
                 Entry::Occupied(mut busy) => {
@@ -167,7 +167,7 @@ mod tests {
             value: None,
             headers: Vec::new(),
         };
-        let source = Fetched::of(TopicPartition::new("in", partition), offset, record);
+        let source = Fetched::of(TopicPartition::new("in", partition), offset, &record);
         Box::new(Job::new(source, 1, 0))
     }
 
@@ -185,7 +185,7 @@ mod tests {
 
     /// Settles a message of this key.
     fn settle(queue: &mut Queue, key: &'static str) {
-        let lane = queue.keys.hash_one(Bytes::from_static(key.as_bytes()));
+        let lane = queue.keys.hash_one(key.as_bytes());
         queue.release(Some(lane));
     }
 

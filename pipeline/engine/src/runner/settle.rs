@@ -92,12 +92,9 @@ impl<S: Stage> Desk<S> {
     /// Records were read.
     pub(super) fn read(&mut self, batch: Batch) {
         for source in batch.records {
-            let size = source.size();
-            if self
-                .ledger
-                .track(&source.at, batch.epoch, source.offset, size)
-                && let Some(epoch) = self.ledger.epoch(&source.at)
-            {
+            let (offset, size) = (source.offset, source.record.size());
+            let tracked = self.ledger.track(&source.at, batch.epoch, offset, size);
+            if let Some(epoch) = tracked {
                 let tier = self.tier(&source.at.topic);
                 self.queue.push(Box::new(Job::new(source, epoch, tier)));
             }
@@ -169,9 +166,11 @@ impl<S: Stage> Desk<S> {
     /// Settles the jobs of a batch.
     pub(super) fn finished(&mut self, finished: Finished) {
         let elapsed = finished.elapsed.as_secs_f64();
+        // Written to the metric once, when it goes out of scope.
+        let duration = self.metrics.duration.local();
         for (job, verdict) in finished.jobs {
             if job.letter.is_none() {
-                self.metrics.duration.observe(elapsed);
+                duration.observe(elapsed);
             }
             // Redone by whoever has the partition now.
             if self.ledger.epoch(&job.source.at) == Some(job.epoch) {

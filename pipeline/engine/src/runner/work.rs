@@ -32,7 +32,7 @@ pub(super) async fn process<S: Stage>(
     for job in batch {
         match decode::<S::In>(&job, job.attempts().saturating_add(1)) {
             Ok(message) => {
-                let headers = &job.source.headers;
+                let headers = &job.source.record;
                 traces.push(Trace::of(stage.name(), &message.meta, headers, alone));
                 messages.push(message);
                 jobs.push(job);
@@ -81,7 +81,7 @@ pub(super) async fn bury<S: Stage>(stage: Arc<S>, job: BoxedJob, output_limit: u
     let message = decode::<S::In>(&job, job.attempts().max(1));
     let verdict = match (&message, &job.letter) {
         (Ok(message), Some(letter)) => {
-            let trace = Trace::of(stage.name(), &message.meta, &job.source.headers, true);
+            let trace = Trace::of(stage.name(), &message.meta, &job.source.record, true);
             let told = guarded(stage.on_dead_letter(message, letter));
             match told.instrument(trace.span()).await {
                 Ok(Ok(mut extra)) => {
@@ -115,16 +115,15 @@ pub(super) async fn bury<S: Stage>(stage: Arc<S>, job: BoxedJob, output_limit: u
 /// The message of a job.
 fn decode<E: Input>(job: &Job, attempt: u32) -> Result<Message<E>, Reason> {
     let source = &job.source;
-    let event =
-        E::read(&source.headers, source.value.as_deref()).map_err(|error| error.reason())?;
+    let event = E::read(&source.record, source.record.value()).map_err(|error| error.reason())?;
     Ok(Message {
         event,
         meta: Meta {
-            topic: Arc::clone(&source.at.topic),
+            topic: source.at.topic,
             partition: source.at.partition,
             offset: source.offset,
             timestamp: Timestamp::from_millisecond(job.timestamp_ms()).unwrap_or_default(),
-            event_id: envelope::text(&source.headers, "ce_id")
+            event_id: envelope::text(&source.record, "ce_id")
                 .unwrap_or_default()
                 .into(),
             attempt,

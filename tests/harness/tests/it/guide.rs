@@ -1,4 +1,5 @@
-//! docs/production_deployment.md and infra/trustcard.env say what there is: variables, commands, files, alerts, metrics.
+//! docs/production_deployment.md, infra/trustcard.env and docs/seed.md say what there is: variables, commands, files, alerts,
+//! metrics, tests.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -214,6 +215,32 @@ fn files_alerts_and_metrics_of_the_guide_exist() {
             example || sources.contains(&format!("\"{metric}\"")),
             "{metric}"
         );
+    }
+}
+
+#[test]
+fn files_and_tests_that_show_the_seeds_lines_exist() {
+    let text = read("docs/seed.md");
+    let rows = text
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| The seed"));
+    let mut sources = String::new();
+    for room in ["schemas", "pipeline", "ingest-api", "consumers", "tests"] {
+        gather(&root().join(room), &mut sources);
+    }
+    let tests = all(r"fn ([a-z0-9_]+)\(", &sources);
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        assert!(
+            cells.iter().all(|cell| !cell.is_empty()) && cells.len() >= 2,
+            "{row}"
+        );
+        for file in all("`([A-Za-z0-9_.@-]+/[A-Za-z0-9_./@-]+)`", row) {
+            assert!(root().join(&file).exists(), "{file}");
+        }
+        for test in all("`([a-z0-9]+_[a-z0-9_]+)`", cells[cells.len() - 1]) {
+            assert!(tests.contains(&test), "{test}");
+        }
     }
 }
 
