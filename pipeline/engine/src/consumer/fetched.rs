@@ -1,5 +1,7 @@
 //! A consumed record, detached from the client's memory: copied once, and never again.
 
+use std::hash::{BuildHasher, RandomState};
+
 use rdkafka::message::{BorrowedMessage, Headers, Message as _, OwnedHeaders};
 use schemas::Header;
 
@@ -13,6 +15,8 @@ pub(crate) struct Fetched {
     pub(crate) offset: i64,
     /// Milliseconds since the Unix epoch.
     pub(crate) timestamp_ms: i64,
+    /// A hash of its key: the same for equal keys that one consumer read.
+    pub(crate) key_hash: Option<u64>,
     /// Its key, value and headers.
     pub(crate) record: Packed,
     /// The headers as they came, where `record` can't express them: a null value, or a name that is not UTF-8.
@@ -24,6 +28,7 @@ impl Fetched {
     pub(super) fn detach(
         at: TopicPartition,
         message: &BorrowedMessage<'_>,
+        keys: &RandomState,
         scratch: &mut Vec<u8>,
     ) -> Self {
         let native = message.headers();
@@ -32,9 +37,16 @@ impl Fetched {
             at,
             offset: message.offset(),
             timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
+            key_hash: message.key().map(|key| keys.hash_one(key)),
             record,
             raw_headers: native.filter(|_| !exact).map(|headers| headers.detach()),
         }
+    }
+
+    /// What it says is not needed any more: its memory is given back, and only its place is known from now on.
+    pub(crate) fn forget(&mut self) {
+        self.record = Packed::default();
+        self.raw_headers = None;
     }
 
     /// A record as if it had been read.
@@ -44,6 +56,9 @@ impl Fetched {
             at,
             offset,
             timestamp_ms: 0,
+            key_hash: record.key.as_ref().map(|key| {
+                std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().hash_one(key)
+            }),
             record: Packed::of(record),
             raw_headers: None,
         }

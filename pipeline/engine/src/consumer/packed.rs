@@ -24,6 +24,8 @@ pub(crate) struct Packed {
     value: Option<u32>,
     /// How many headers there are.
     headers: u32,
+    /// Bytes of key, value, names and values.
+    size: u32,
 }
 
 impl Headers for Packed {
@@ -74,15 +76,15 @@ impl Packed {
     }
 
     /// Bytes of key, value, names and values.
-    pub(crate) fn size(&self) -> usize {
-        let headers = self.pairs().map(|(name, value)| name.len() + value.len());
-        self.body() + headers.sum::<usize>()
+    pub(crate) const fn size(&self) -> usize {
+        length(self.size)
     }
 
     /// Keeps the first `count` headers.
     pub(crate) fn keep_headers(&mut self, count: usize) {
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.headers = self.headers.min(count);
+        self.headers = self.headers.min(short(count));
+        let headers = self.pairs().map(|(name, value)| name.len() + value.len());
+        self.size = short(self.body() + headers.sum::<usize>());
     }
 
     /// The headers, each on its own.
@@ -147,12 +149,13 @@ impl<'a> Packing<'a> {
         scratch.extend_from_slice(key.unwrap_or_default());
         scratch.extend_from_slice(value.unwrap_or_default());
         Self {
-            scratch,
             packed: Packed {
+                size: short(scratch.len()),
                 key: key.map(<[u8]>::len).map(short),
                 value: value.map(<[u8]>::len).map(short),
                 ..Packed::default()
             },
+            scratch,
             exact: true,
         }
     }
@@ -165,6 +168,10 @@ impl<'a> Packing<'a> {
         self.scratch.extend_from_slice(name.as_bytes());
         self.scratch.extend_from_slice(value);
         self.packed.headers += 1;
+        self.packed.size = self
+            .packed
+            .size
+            .saturating_add(short(name.len() + value.len()));
     }
 
     /// The record, and whether it says all there is.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    hash::RandomState,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -58,6 +59,8 @@ pub(super) struct Poll {
     /// Batches the runner has not taken yet; more than one only when records came in while pausing.
     waiting: VecDeque<Batch>,
     complaints: Complaints,
+    /// What keys are hashed with.
+    keys: RandomState,
     /// Where records are put together.
     scratch: Vec<u8>,
 }
@@ -81,6 +84,7 @@ impl Poll {
             paused: false,
             waiting: VecDeque::new(),
             complaints: Complaints::default(),
+            keys: RandomState::new(),
             scratch: Vec::new(),
         }
     }
@@ -257,10 +261,12 @@ impl Poll {
                     };
                     let at = TopicPartition::new(topic, message.partition());
                     bytes += message.payload_len() + message.key_len();
-                    match self
-                        .held
-                        .admit(Fetched::detach(at, &message, &mut self.scratch))
-                    {
+                    match self.held.admit(Fetched::detach(
+                        at,
+                        &message,
+                        &self.keys,
+                        &mut self.scratch,
+                    )) {
                         Ok(record) => batch.records.push(record),
                         Err(Pause::Now(at)) => self.flow(&[at], false)?,
                         Err(Pause::Already) => {}

@@ -1,12 +1,14 @@
 //! One message on its way through a stage.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use rdkafka::message::{Headers as _, OwnedHeaders};
 use schemas::{Reason, Record, dead_letter::DeadLetter, retry::Retry};
 
 use super::queue::Lane;
-use crate::{consumer::Fetched, delivery::Outputs, producer::Output, stage::Outcome};
+use crate::{consumer::Fetched, delivery::Outputs, producer::Output};
 
 /// A job, which changes hands half a dozen times, moves as a pointer.
 pub(super) type BoxedJob = Box<Job>;
@@ -174,8 +176,19 @@ fn unwrapped(source: &mut Fetched) -> Option<Retry> {
 /// How a turn of a job ended.
 #[derive(Debug)]
 pub(super) enum Verdict {
-    /// The stage decided.
-    Outcome(Outcome),
+    /// The stage is done with it and leaves this behind, `bytes` together.
+    Forward { outputs: Outputs, bytes: usize },
+    /// The stage is done with it and has nothing to say.
+    Skip(Reason),
+    /// The stage wants it again later.
+    Retry {
+        /// Why.
+        reason: Reason,
+        /// The shortest wait, if one was asked for.
+        after: Option<Duration>,
+    },
+    /// The stage never wants it again.
+    Reject(Reason),
     /// The record can't be read.
     Undecodable(Reason),
     /// The stage settled nothing.
@@ -198,5 +211,5 @@ pub(super) enum Verdict {
 pub(super) struct Finished {
     pub(super) jobs: Vec<(BoxedJob, Verdict)>,
     /// How long the stage took for all of them.
-    pub(super) elapsed: std::time::Duration,
+    pub(super) elapsed: Duration,
 }

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque, hash_map::Entry},
-    hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState},
+    hash::{BuildHasherDefault, Hasher},
 };
 
 use tokio::time::Instant;
@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use super::job::{BoxedJob, Job};
 use crate::ledger::TopicPartition;
 
-/// A key, as the queue knows it: its hash, which is one number where the key is a part of the whole record's memory. Two keys of
+/// A key, as the queue knows it: its hash, which is one number where the key is a part of the whole record's memory, and is made by
+/// the thread that read it. Two keys of
 /// one hash wait for each other, which is rare and breaks nothing.
 pub(super) type Lane = u64;
 
@@ -42,7 +43,6 @@ pub(super) struct Queue {
     ready: VecDeque<BoxedJob>,
     /// Every busy key, with the messages behind the one that keeps it busy.
     busy: HashMap<Lane, VecDeque<BoxedJob>, BuildHasherDefault<AsItIs>>,
-    keys: RandomState,
     /// Messages that wait for their next attempt, by when it is due; the number keeps equal times apart.
     retries: BTreeMap<(Instant, u64), BoxedJob>,
     retried: u64,
@@ -51,7 +51,7 @@ pub(super) struct Queue {
 impl Queue {
     /// A message that was just read.
     pub(super) fn push(&mut self, mut job: BoxedJob) {
-        job.lane = job.source.record.key().map(|key| self.keys.hash_one(key));
+        job.lane = job.source.key_hash;
         if let Some(lane) = job.lane {
             match self.busy.entry(lane) {
                 Entry::Occupied(mut busy) => {
@@ -185,8 +185,7 @@ mod tests {
 
     /// Settles a message of this key.
     fn settle(queue: &mut Queue, key: &'static str) {
-        let lane = queue.keys.hash_one(key.as_bytes());
-        queue.release(Some(lane));
+        queue.release(job(0, 0, key).source.key_hash);
     }
 
     #[test]

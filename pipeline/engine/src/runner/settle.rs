@@ -20,9 +20,8 @@ use crate::{
     halt::Limits,
     ledger::{Ledger, TopicPartition},
     metrics::StageMetrics,
-    producer::Output,
     retry,
-    stage::{Outcome, Stage},
+    stage::Stage,
 };
 
 /// The longest pause between two probes: a stage is back at work that soon after the way is clear.
@@ -198,18 +197,18 @@ impl<S: Stage> Desk<S> {
 
     fn settle(&mut self, mut job: BoxedJob, verdict: Verdict) {
         match verdict {
-            Verdict::Outcome(Outcome::Forward(records)) => {
+            Verdict::Forward { outputs, bytes } => {
                 self.metrics.forwarded();
                 self.limits.ended(None);
-                self.complete(&job, records.into_iter().map(Output::from).collect());
+                self.complete(&job, outputs, bytes);
             }
-            Verdict::Outcome(Outcome::Skip(reason)) => {
+            Verdict::Skip(reason) => {
                 self.metrics.skipped(reason);
                 self.limits.ended(None);
-                self.complete(&job, Vec::new());
+                self.complete(&job, Vec::new(), 0);
             }
-            Verdict::Outcome(Outcome::Retry { reason, after }) => self.fail(job, reason, after),
-            Verdict::Outcome(Outcome::Reject(reason)) => {
+            Verdict::Retry { reason, after } => self.fail(job, reason, after),
+            Verdict::Reject(reason) => {
                 self.count(&mut job);
                 self.reject(job, reason);
             }
@@ -239,7 +238,7 @@ impl<S: Stage> Desk<S> {
                     self.metrics.dead_letter(letter.code);
                     self.limits.ended(Some(letter.code));
                     let outputs = job.buried(&letter, extra);
-                    self.complete(&job, outputs);
+                    self.leave(&job, outputs);
                 }
             }
             Verdict::NotBuried => {
@@ -282,7 +281,7 @@ impl<S: Stage> Desk<S> {
         let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
         let retry = job.retry(now.as_millisecond().saturating_add(wait_ms), now);
         let outputs = job.postponed(self.stage.name(), tier, &retry);
-        self.complete(&job, outputs);
+        self.leave(&job, outputs);
     }
 
     /// A batch of several failed and any of them may be at fault: each runs alone from now on, and attempts count there.
@@ -313,11 +312,16 @@ impl<S: Stage> Desk<S> {
         self.limits.ended(Some(code));
         let letter = job.dead_letter(self.stage.name(), code, self.clock.now());
         let outputs = job.buried(&letter, Vec::new());
-        self.complete(&job, outputs);
+        self.leave(&job, outputs);
     }
 
-    fn complete(&mut self, job: &Job, outputs: Outputs) {
+    /// Completes a message with what was made of it here.
+    fn leave(&mut self, job: &Job, outputs: Outputs) {
         let bytes = outputs.iter().map(|output| output.record.size()).sum();
+        self.complete(job, outputs, bytes);
+    }
+
+    fn complete(&mut self, job: &Job, outputs: Outputs, bytes: usize) {
         let source = &job.source;
         self.ledger
             .complete(&source.at, job.epoch, source.offset, outputs, bytes);

@@ -13,6 +13,7 @@ use super::{
     trace::Trace,
 };
 use crate::{
+    producer::Output,
     stage::{Message, Meta, Outcome, Stage, StageError},
     telemetry::LOGGED,
 };
@@ -55,15 +56,15 @@ pub(super) async fn process<S: Stage>(
         around.in_scope(|| {
             tracing::debug!(messages = jobs.len(), seconds, "batch done");
         });
-        let verdicts = verdicts(stage.name(), work, jobs.len());
-        let parts = jobs.into_iter().zip(traces).zip(verdicts);
-        done.extend(parts.map(|((job, trace), mut verdict)| {
-            if let Verdict::Outcome(Outcome::Forward(records)) = &mut verdict {
-                if records.iter().any(|record| record.size() > output_limit) {
-                    verdict = Verdict::Outcome(Outcome::Reject(Reason::OutputTooLarge));
-                } else {
-                    trace.go_on(records);
-                }
+        let outcomes = outcomes(stage.name(), work, jobs.len());
+        let parts = jobs.into_iter().zip(traces).zip(outcomes);
+        done.extend(parts.map(|((mut job, trace), outcome)| {
+            let verdict = match outcome {
+                Ok(outcome) => judged(outcome, &trace, output_limit),
+                Err(verdict) => verdict,
+            };
+            if let Verdict::Forward { .. } = verdict {
+                job.source.forget();
             }
             (job, verdict)
         }));
@@ -141,22 +142,41 @@ async fn guarded<T>(work: impl Future<Output = T>) -> Result<T, String> {
     })
 }
 
-fn verdicts(
+/// What an outcome means. Outputs are measured here, by the thread that has just made them.
+fn judged(outcome: Outcome, trace: &Trace, limit: usize) -> Verdict {
+    match outcome {
+        Outcome::Forward(records) if records.iter().any(|record| record.size() > limit) => {
+            Verdict::Reject(Reason::OutputTooLarge)
+        }
+        Outcome::Forward(mut records) => {
+            trace.go_on(&mut records);
+            let bytes = records.iter().map(Record::size).sum();
+            let outputs = records.into_iter().map(Output::from).collect();
+            Verdict::Forward { outputs, bytes }
+        }
+        Outcome::Skip(reason) => Verdict::Skip(reason),
+        Outcome::Retry { reason, after } => Verdict::Retry { reason, after },
+        Outcome::Reject(reason) => Verdict::Reject(reason),
+    }
+}
+
+/// The outcome of each message, or what became of it without one.
+fn outcomes(
     stage: &str,
     work: Result<Result<Vec<Outcome>, StageError>, String>,
     count: usize,
-) -> Vec<Verdict> {
+) -> Vec<Result<Outcome, Verdict>> {
     let broken = |reason| {
-        let verdict = |_| Verdict::Broken {
-            reason,
-            shared: count > 1,
+        let verdict = |_| {
+            Err(Verdict::Broken {
+                reason,
+                shared: count > 1,
+            })
         };
         (0..count).map(verdict).collect()
     };
     match work {
-        Ok(Ok(outcomes)) if outcomes.len() == count => {
-            outcomes.into_iter().map(Verdict::Outcome).collect()
-        }
+        Ok(Ok(outcomes)) if outcomes.len() == count => outcomes.into_iter().map(Ok).collect(),
         Ok(Ok(outcomes)) => {
             tracing::error!(
                 stage,
@@ -173,7 +193,7 @@ fn verdicts(
         }
         Err(panic) => {
             tracing::error!(stage, panic, messages = count, "stage panicked");
-            (0..count).map(|_| Verdict::Panicked).collect()
+            (0..count).map(|_| Err(Verdict::Panicked)).collect()
         }
     }
 }

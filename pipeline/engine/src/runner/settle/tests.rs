@@ -14,7 +14,7 @@ use crate::{
     gate::Gate,
     metrics::EngineMetrics,
     retry::RetryConfig,
-    stage::{Message, StageError},
+    stage::{Message, Outcome, StageError},
 };
 
 #[derive(Debug, Serialize, Deserialize)]
