@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::topic_name::TopicName;
 
 /// A partition of a topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TopicPartition {
     /// The topic.
     pub topic: TopicName,

@@ -94,7 +94,7 @@ fn desk(count: i64, refusals: usize) -> Desk<Refused> {
     desk.assigned(vec![at.clone()], 1);
     let records = (0..count).map(|offset| {
         let record = schemas::encode("in", &Note(offset)).unwrap();
-        Fetched::of(at, offset, &record)
+        Fetched::of(at.clone(), offset, &record)
     });
     desk.read(Batch {
         epoch: 1,
