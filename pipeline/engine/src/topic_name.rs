@@ -1,13 +1,12 @@
 //! Names of topics.
 
 use std::{
-    borrow::Borrow,
     cmp::Ordering,
     collections::HashSet,
     fmt,
     hash::{Hash, Hasher},
     ops::Deref,
-    sync::{Mutex, PoisonError},
+    sync::{LazyLock, Mutex, PoisonError},
 };
 
 /// The name of a topic. Topics are few, and every record names one: each name is kept once, for as long as the process lives.
@@ -15,12 +14,11 @@ use std::{
 #[derive(Clone, Copy, Eq)]
 pub struct TopicName(&'static str);
 
-static NAMES: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
+static NAMES: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
 
 impl From<&str> for TopicName {
     fn from(name: &str) -> Self {
         let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-        let names = names.get_or_insert_default();
         if let Some(known) = names.get(name) {
             return Self(known);
         }
@@ -68,12 +66,6 @@ impl Deref for TopicName {
     type Target = str;
 
     fn deref(&self) -> &str {
-        self.0
-    }
-}
-
-impl Borrow<str> for TopicName {
-    fn borrow(&self) -> &str {
         self.0
     }
 }

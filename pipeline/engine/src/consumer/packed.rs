@@ -99,15 +99,8 @@ impl Packed {
     }
 
     /// Bytes of key and value.
-    const fn body(&self) -> usize {
-        let key = match self.key {
-            Some(bytes) => length(bytes),
-            None => 0,
-        };
-        match self.value {
-            Some(bytes) => key + length(bytes),
-            None => key,
-        }
+    fn body(&self) -> usize {
+        length(self.key.unwrap_or_default()) + length(self.value.unwrap_or_default())
     }
 
     /// Names and values of the headers.

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use rdkafka::message::{Headers as _, OwnedHeaders};
 use schemas::{Reason, Record, dead_letter::DeadLetter, retry::Retry};
 
-use super::queue::Lane;
 use crate::{consumer::Fetched, delivery::Outputs, producer::Output};
 
 /// A job, which changes hands half a dozen times, moves as a pointer.
@@ -24,8 +23,6 @@ pub(super) struct Job {
     earlier: Option<Retry>,
     /// The assignment it was read under.
     pub(super) epoch: u64,
-    /// Its key as the queue knows it; none where it has no key, or was not queued yet.
-    pub(super) lane: Option<Lane>,
     /// Attempts that failed and count, since it was read.
     pub(super) failures: u32,
     /// When the first attempt failed, whether or not it counts.
@@ -52,7 +49,6 @@ impl Job {
             tier,
             earlier,
             epoch,
-            lane: None,
             failures: 0,
             alone: false,
             letter: None,

@@ -50,9 +50,8 @@ pub(super) struct Queue {
 
 impl Queue {
     /// A message that was just read.
-    pub(super) fn push(&mut self, mut job: BoxedJob) {
-        job.lane = job.source.key_hash;
-        if let Some(lane) = job.lane {
+    pub(super) fn push(&mut self, job: BoxedJob) {
+        if let Some(lane) = job.source.key_hash {
             match self.busy.entry(lane) {
                 Entry::Occupied(mut busy) => {
                     busy.get_mut().push_back(job);
@@ -134,13 +133,13 @@ impl Queue {
         let mut lanes = Vec::new();
         self.ready.retain(|job| {
             if is_gone(job) {
-                lanes.extend(job.lane);
+                lanes.extend(job.source.key_hash);
             }
             !is_gone(job)
         });
         self.retries.retain(|_, job| {
             if is_gone(job) {
-                lanes.extend(job.lane);
+                lanes.extend(job.source.key_hash);
             }
             !is_gone(job)
         });

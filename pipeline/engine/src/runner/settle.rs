@@ -175,7 +175,7 @@ impl<S: Stage> Desk<S> {
             if self.ledger.epoch(&job.source.at) == Some(job.epoch) {
                 self.settle(job, verdict);
             } else {
-                self.queue.release(job.lane);
+                self.queue.release(job.source.key_hash);
             }
         }
         self.pace_probes();
@@ -325,7 +325,7 @@ impl<S: Stage> Desk<S> {
         let source = &job.source;
         self.ledger
             .complete(&source.at, job.epoch, source.offset, outputs, bytes);
-        self.queue.release(job.lane);
+        self.queue.release(job.source.key_hash);
     }
 }
 
