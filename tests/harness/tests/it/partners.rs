@@ -4,10 +4,16 @@ use std::{
     collections::BTreeSet,
     path::Path,
     process::{Output, Stdio},
-    time::Duration,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
+use axum::{Router, http::StatusCode};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use trustcard_tests::{
     examples::{example, printed, python},
     process::{Up, command},
@@ -179,4 +185,45 @@ async fn the_example_in_python_submits_waits_and_reads() {
         .collect();
     let expected: Vec<String> = (0..5).map(|n| format!("loadhttpx{n:05}")).collect();
     assert_eq!(posts, expected);
+}
+
+/// The API can't be brought to every answer in seconds, so this one is played.
+#[tokio::test]
+async fn a_command_comes_back_when_it_is_asked_to_and_says_why_it_was_refused() {
+    let id = "2b0dab6d-a54e-5956-bd30-9c4f608965ad";
+    let asked = Arc::new(AtomicUsize::new(0));
+    let answers = Arc::clone(&asked);
+    let app = Router::new().fallback(async move || {
+        let json = [("content-type", "application/json"), ("retry-after", "1")];
+        let batch = json!({ "batch_id": id, "total": 1, "percent": 100.0, "later": "unknown",
+            "counts": { "pending": 0, "processing": 0, "completed": 1, "failed": 0 },
+            "created_at": "2026-11-20T09:31:00Z", "completed_at": "2026-11-20T09:31:02Z" });
+        let refused =
+            json!({ "error": "FORBIDDEN", "message": "Not with this key.", "details": {} });
+        match answers.fetch_add(1, Ordering::Relaxed) {
+            0 => (StatusCode::TOO_MANY_REQUESTS, json, "{}".to_owned()),
+            1 => (StatusCode::SERVICE_UNAVAILABLE, json, "no JSON".to_owned()),
+            2 => (StatusCode::OK, json, batch.to_string()),
+            3 => (StatusCode::FORBIDDEN, json, refused.to_string()),
+            _ => (StatusCode::OK, json, "[]".to_owned()),
+        }
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let arguments = ["batch", id, "--json", "--api", &url];
+    let began = Instant::now();
+    let waited = run(&arguments).await;
+    assert_eq!(waited.status.code(), Some(0), "{waited:?}");
+    assert!(began.elapsed() >= Duration::from_secs(2), "twice a second");
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
+    let refused = run(&arguments).await;
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert!(told.contains("403 FORBIDDEN: Not with this key."), "{told}");
+    let strange = run(&arguments).await;
+    let told = String::from_utf8_lossy(&strange.stderr).into_owned();
+    assert_eq!(strange.status.code(), Some(1), "{told}");
+    assert!(told.contains("shape"), "{told}");
 }
