@@ -38,10 +38,10 @@ bench-http: ## 10,000 connections, 1,000 requests a second, and liveness meanwhi
 faults: ## The fault table at full size, with figures; about an hour (ROWS="1 5" for some rows)
 	@infra/dev/faults.sh $(ROWS)
 
-lint: ## Format, clippy, dependency rules, shell scripts, docker-compose.yml, nginx, systemd units
+lint: ## Format, clippy, dependency rules, shell scripts, AsyncAPI, docker-compose.yml, nginx, systemd units
 	@infra/dev/lint.sh
 
-schemas: ## Write schemas/json from the Rust types
+schemas: ## Write schemas/json and schemas/asyncapi.json from the Rust types
 	@cargo run --quiet -p trustcard-schemas --example write_schemas
 
 openapi: ## Write ingest-api/openapi.json from the handlers

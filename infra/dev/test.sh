@@ -11,6 +11,7 @@ need_nginx
 need_command chromium # opens the documentation
 need_faketime # a minute passes for one test's server alone
 need_promtool # checks what TrustCard shows to Prometheus
+infra/dev/examples_python.sh >/dev/null || true # runs the examples; a test says what is missing then
 
 say "Building TrustCard and its tests"
 # All targets at once: the tests run the binary, and building it apart would compile many dependencies a second time.

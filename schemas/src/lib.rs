@@ -12,9 +12,10 @@
 //! - [`rerun`]: a recorded event once more, as part of another run;
 //! - [`topics`]: names; [`reason`]: the closed list of reasons; [`retry`] and [`dead_letter`]: headers of a record that
 //!   failed; [`halt`]: a stage that stopped itself;
-//! - [`json_schema`]: the JSON Schemas of the bodies; [`cql`]: the tables.
+//! - [`json_schema`]: the JSON Schemas of the bodies; [`asyncapi`]: the topics that others read; [`cql`]: the tables.
 #![warn(missing_docs)]
 
+pub mod asyncapi;
 pub mod cql;
 pub mod dead_letter;
 pub mod envelope;

@@ -14,6 +14,14 @@ pub const RESULTS: &str = "trustcard.results";
 /// The newest result of each post, compacted. Key: post id.
 pub const RESULTS_LATEST: &str = "trustcard.results.latest";
 
+/// How long `results` keeps a record unless it is configured otherwise, in hours.
+pub const RESULTS_H: u64 = 30 * 24;
+/// How long `results.latest` keeps a tombstone unless it is configured otherwise, in hours: who reads it from the beginning
+/// within this time misses no deletion.
+pub const LATEST_TOMBSTONES_H: u64 = 7 * 24;
+/// How long dead letters are kept unless it is configured otherwise, in hours.
+pub const DEAD_LETTERS_H: u64 = 30 * 24;
+
 /// The stages that consume, and so own retry topics and a dead-letter topic.
 pub const STAGES: [&str; 4] = ["record", "scrape", "detect", "score"];
 

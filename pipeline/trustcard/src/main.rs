@@ -99,6 +99,7 @@ async fn run(command: cli::Command, settings: settings::Settings) -> Result<bool
         Command::Score(args) => roles::run(roles::Role::Score, args, settings).await?,
         Command::Monitor => roles::monitor::run(settings).await?,
         Command::Submit(args) => return client::submit::run(args).await,
+        Command::Batch(args) => return client::batch::run(args).await,
         Command::Results(args) => client::results::run(args, &settings).await?,
         Command::Lag(args) => lag::run(args, &settings).await?,
         Command::Topics(command) => return topics::run(command, &settings).await,

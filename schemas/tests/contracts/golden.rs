@@ -24,10 +24,7 @@ macro_rules! for_each_event {
 }
 
 fn validator(name: &str) -> jsonschema::Validator {
-    jsonschema::options()
-        .should_validate_formats(true)
-        .build(&fixtures::json(&format!("json/{name}.json")))
-        .unwrap()
+    fixtures::validator(&format!("json/{name}.json"))
 }
 
 fn value(record: &Record) -> Value {

@@ -11,6 +11,7 @@ pub mod balance;
 pub mod cluster;
 pub mod commit;
 pub mod cql_proxy;
+pub mod examples;
 pub mod faketime;
 pub mod faults;
 pub mod kafka_proxy;

@@ -105,10 +105,10 @@ impl Default for RetentionHours {
             submissions: 7 * DAY,
             posts: 7 * DAY,
             detections: 30 * DAY,
-            results: 30 * DAY,
-            results_latest_tombstones: 7 * DAY,
+            results: topics::RESULTS_H,
+            results_latest_tombstones: topics::LATEST_TOMBSTONES_H,
             retry: 7 * DAY,
-            dead_letters: 30 * DAY,
+            dead_letters: topics::DEAD_LETTERS_H,
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::process::{Output, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::{Operations, SqliteStore, StorePolicy};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use trustcard_tests::{
     process::{Up, command},
     wait::until,
@@ -93,6 +93,16 @@ async fn results_follow_prints_each_result_as_it_comes_and_kcat_reads_the_same()
     let seen = tokio::select! { line = lines.next_line() => line, () = sending => unreachable!() };
     let result: Value = serde_json::from_str(&seen.unwrap().unwrap()).unwrap();
     assert_eq!(result["status"], "completed");
+    let id = result["analysis_id"].as_str().unwrap();
+    delete_by_hand(&up.bootstrap, id).await;
+    let deleted = json!({ "analysis_id": id, "deleted": true }).to_string();
+    loop {
+        let line = lines.next_line().await.unwrap().expect("it goes on");
+        if line == deleted {
+            break;
+        }
+        assert!(line.contains("completed"), "{line}");
+    }
     follow.kill().await.unwrap();
 
     let kcat = [
@@ -114,11 +124,23 @@ async fn results_follow_prints_each_result_as_it_comes_and_kcat_reads_the_same()
         .await
         .unwrap();
     let text = String::from_utf8(read.stdout).unwrap();
-    let id = result["analysis_id"].as_str().unwrap();
     assert!(
         text.lines().any(|line| line.starts_with(id)),
         "{id} is not among\n{text}"
     );
+}
+
+/// Writes a tombstone to the results topic, as a deletion does.
+async fn delete_by_hand(bootstrap: &str, id: &str) {
+    let topic = ["-b", bootstrap, "-t", "trustcard.results"];
+    let mut kcat = tokio::process::Command::new("kcat");
+    let kcat = kcat.args(topic).args(["-P", "-Z", "-K", "|"]);
+    let mut kcat = kcat.stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = kcat.stdin.take().unwrap();
+    let line = format!("{id}|\n");
+    input.write_all(line.as_bytes()).await.unwrap();
+    drop(input);
+    assert!(kcat.wait().await.unwrap().success());
 }
 
 #[tokio::test]
