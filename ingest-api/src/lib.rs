@@ -10,11 +10,12 @@
 //!   partners may submit; [`progress`]: batches as streams of events;
 //! - [`body`], [`extract`] and [`accept`]: reading requests; [`keys`] and [`access`]: who may do what; [`cache`]: results in memory;
 //! - `routes`: one file a group of paths; [`openapi`]: what is said of them to callers;
-//! - [`record`]: the projection of submissions into rows.
+//! - [`record`]: the projection of submissions into rows; [`admit`]: what lets bulk follow.
 #![warn(missing_docs)]
 
 pub mod accept;
 pub mod access;
+pub mod admit;
 pub mod batch;
 pub mod body;
 pub mod cache;

@@ -1,5 +1,6 @@
 //! On real servers: `make servers-up` starts them.
 
 mod callers;
+mod fairness;
 mod faults;
 mod secure;
