@@ -222,7 +222,7 @@ mod tests {
         zstd::stream::encode_all(bytes, 3).unwrap()
     }
 
-    /// What comes out of a body that arrives `step` bytes at a time, and the most memory it took.
+    /// What comes out of a body that arrives `step` bytes at a time.
     fn decode(coding: Coding, body: &[u8], step: usize) -> Result<Vec<u8>, ApiError> {
         let mut decoder = Decoder::new(coding, Bounded::new(0, LIMIT))?;
         for chunk in body.chunks(step) {

@@ -21,7 +21,7 @@ pub struct Windows {
 impl Windows {
     /// Those of a moment.
     #[must_use]
-    pub const fn of(now: Timestamp) -> Self {
+    pub fn of(now: Timestamp) -> Self {
         Self::of_minute(now.as_millisecond().div_euclid(MINUTE_MS))
     }
 
@@ -140,7 +140,7 @@ pub struct Purse {
 impl Purse {
     /// The windows that count at `now`.
     #[must_use]
-    pub const fn windows(&self, now: Timestamp) -> Windows {
+    pub fn windows(&self, now: Timestamp) -> Windows {
         Windows::of(now).not_before(self.windows.minute)
     }
 

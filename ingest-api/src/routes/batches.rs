@@ -25,11 +25,13 @@ use crate::{
 
 /// Analyses of one stream that are read at once.
 const READS: usize = 16;
-/// Tells nginx to pass on each line as it comes.
-const UNBUFFERED: (HeaderName, HeaderValue) = (
-    HeaderName::from_static("x-accel-buffering"),
-    HeaderValue::from_static("no"),
-);
+/// Tells nginx to pass on each line and each event as it comes.
+pub(super) const fn unbuffered() -> (HeaderName, HeaderValue) {
+    (
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    )
+}
 
 /// Progress of a batch
 ///
@@ -114,7 +116,7 @@ pub async fn results(
         })
         .buffered(READS);
     let ndjson = HeaderValue::from_static("application/x-ndjson");
-    let headers = [(header::CONTENT_TYPE, ndjson), UNBUFFERED];
+    let headers = [(header::CONTENT_TYPE, ndjson), unbuffered()];
     Ok((headers, Body::from_stream(lines)).into_response())
 }
 

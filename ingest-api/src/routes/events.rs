@@ -4,7 +4,7 @@ use std::{convert::Infallible, time::Duration};
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Response, Sse,
         sse::{Event, KeepAlive},
@@ -20,11 +20,6 @@ use crate::{
 
 /// The id of the last event that a caller has seen.
 const LAST_EVENT_ID: &str = "last-event-id";
-/// Tells nginx to pass on each event as it comes.
-const UNBUFFERED: (HeaderName, HeaderValue) = (
-    HeaderName::from_static("x-accel-buffering"),
-    HeaderValue::from_static("no"),
-);
 /// How long a caller that was cut off waits before it asks again, in milliseconds.
 const RETRY_MS: u64 = 2_000;
 
@@ -69,12 +64,12 @@ pub async fn events(
     let listener = state.progress.listen(now);
     let listener = listener.ok_or_else(|| ApiError::too_many_listeners(config.max_listeners))?;
     let events = Sse::new(told(listener, seen)).keep_alive(KeepAlive::new().interval(heartbeat));
-    Ok(([UNBUFFERED], events).into_response())
+    Ok(([batches::unbuffered()], events).into_response())
 }
 
 /// Events from the first count on that is not the one that was seen, to the end of the batch.
 fn told(listener: Listener, seen: Option<String>) -> impl Stream<Item = Result<Event, Infallible>> {
-    stream::unfold(Some((listener, seen)), |state| async {
+    stream::unfold(Some((listener, seen)), |state| async move {
         let (mut listener, mut seen) = state?;
         loop {
             let count = listener.next().await?;

@@ -13,7 +13,9 @@ const MANY: usize = 40_000;
 const SECONDS: Duration = Duration::from_secs(20);
 
 async fn key(cluster: &Cluster, holder: &str) -> String {
-    let created = cluster.must(&["keys", "create", "--holder", holder, "--json"]).await;
+    let created = cluster
+        .must(&["keys", "create", "--holder", holder, "--json"])
+        .await;
     let created: Value = serde_json::from_str(&created).unwrap();
     created["key"].as_str().unwrap().to_owned()
 }
@@ -24,8 +26,15 @@ async fn submit(api: &Api, name: &str, posts: std::ops::Range<usize>) -> String 
         .map(|n| format!("https://www.instagram.com/p/{name}{n}/"))
         .collect();
     let count = urls.len();
-    let (status, told) = api.post("/api/analyze/batch", &json!({ "urls": urls })).await.unwrap();
-    assert_eq!((status, told["accepted"].as_u64()), (202, Some(count as u64)), "{told}");
+    let (status, told) = api
+        .post("/api/analyze/batch", &json!({ "urls": urls }))
+        .await
+        .unwrap();
+    assert_eq!(
+        (status, told["accepted"].as_u64()),
+        (202, Some(count as u64)),
+        "{told}"
+    );
     format!("/api/batches/{}", told["batch_id"].as_str().unwrap())
 }
 
@@ -60,8 +69,14 @@ async fn ten_urls_of_one_partner_do_not_wait_for_the_thousands_of_another() {
     .await;
     let took = began.elapsed();
     let last = counts(&many, &batches[MANY / 10_000 - 1]).await;
-    assert_eq!(last["pending"], 10_000, "the queue is as long as before: {last}");
+    assert_eq!(
+        last["pending"], 10_000,
+        "the queue is as long as before: {last}"
+    );
     let admitted = ended(&counts(&many, &batches[0]).await);
-    eprintln!("ten URLs behind {MANY}: {:.1} s, {admitted} of the many ended", took.as_secs_f64());
+    eprintln!(
+        "ten URLs behind {MANY}: {:.1} s, {admitted} of the many ended",
+        took.as_secs_f64()
+    );
     assert!(took < SECONDS, "{took:?}");
 }
