@@ -120,7 +120,7 @@ pub async fn once<W, F>(
     state: &AppState,
     caller: &Caller,
     key: Option<IdempotencyKey>,
-    fingerprint: impl FnOnce() -> String,
+    fingerprint: impl FnOnce() -> String + Send,
     work: W,
 ) -> Result<Response, ApiError>
 where

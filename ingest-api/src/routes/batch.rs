@@ -55,7 +55,7 @@ use crate::{
         (String = "application/x-ndjson", examples(
             ("lines" = (
                 summary = "Two posts, one of them with a name",
-                value = "https://www.instagram.com/p/DTCsatire01/\n{\"url\":\"https://www.instagram.com/p/DTCevents01/\",\"client_ref\":\"order-7\"}\n"
+                value = json!("https://www.instagram.com/p/DTCsatire01/\n{\"url\":\"https://www.instagram.com/p/DTCevents01/\",\"client_ref\":\"order-7\"}\n")
             ))
         ))
     )),

@@ -266,15 +266,11 @@ impl<'a> Keys<'a> {
             return self.refuse(&format!("there is no holder {holder}"));
         }
         self.set_quota(holder, quota).await?;
-        let limits = self.config.limits(quota).0;
+        let [minute, hour, day] = self.config.limits(quota).0;
         if self.options.json {
-            let [minute, hour, day] = limits;
-            say!(
-                "{}",
-                json!({ "holder": holder, "per_minute": minute, "per_hour": hour, "per_day": day })
-            );
+            let told = json!({ "holder": holder, "per_minute": minute, "per_hour": hour, "per_day": day });
+            say!("{told}");
         } else {
-            let [minute, hour, day] = limits;
             say!("{holder} may submit {minute} URLs a minute, {hour} an hour and {day} a day.");
             eprintln!("Every replica goes by it within {} s.", self.life_s);
         }
