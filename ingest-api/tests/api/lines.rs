@@ -62,22 +62,22 @@ async fn every_line_has_its_own_outcome_and_a_bad_one_names_itself() {
 #[tokio::test(flavor = "multi_thread")]
 async fn compressed_lines_are_the_same_batch() {
     let api = Api::on(4, config()).await;
-    let lines: Vec<String> = (0..10_000).map(|n| url(&format!("load{n}"))).collect();
+    let lines: Vec<String> = (0..2_000).map(|n| url(&format!("load{n}"))).collect();
     let body = lines.join("\n").into_bytes();
     for (coding, body) in [
         ("gzip", gzip(&body)),
         ("zstd", zstd::bulk::compress(&body, 1).unwrap()),
     ] {
-        assert!(body.len() < 100_000);
+        assert!(body.len() < 20_000);
         let answer = post(&api, Some(coding), &body).await;
         assert_eq!(
             answer.json()["accepted"],
-            10_000,
+            2_000,
             "{coding}: {}",
             answer.status
         );
     }
-    let beyond = gzip(format!("{}\nx", lines.join("\n")).as_bytes());
+    let beyond = gzip("x\n".repeat(10_001).as_bytes());
     let details = post(&api, Some("gzip"), &beyond)
         .await
         .error(413, "PAYLOAD_TOO_LARGE");
