@@ -16,6 +16,8 @@ use std::{fmt, time::Duration};
 
 use crate::error::{ApiError, FieldError, shorten};
 
+pub mod decoded;
+
 /// Most members of an object that are looked at; no request has that many.
 const MOST_MEMBERS: usize = 64;
 

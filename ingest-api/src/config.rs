@@ -6,7 +6,10 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::{cache::CacheConfig, caller::ProxyHeader, cors, rate_limit::RateLimitConfig};
+use crate::{
+    cache::CacheConfig, caller::ProxyHeader, cors, progress::EventsConfig, quota::QuotaConfig,
+    rate_limit::RateLimitConfig,
+};
 
 /// The secret of development, which everybody knows.
 const DEFAULT_SECRET: &str = "dev-secret-key-change-in-production";
@@ -73,6 +76,10 @@ pub struct ApiConfig {
     pub proxy_headers: Vec<ProxyHeader>,
     /// How often clients without a key may ask.
     pub rate_limit: RateLimitConfig,
+    /// How much holders of partners' keys may submit.
+    pub quota: QuotaConfig,
+    /// Progress of batches as a stream of events.
+    pub events: EventsConfig,
     /// Keys are read again from the store after this long, in milliseconds: so long a new key may be refused and a revoked one
     /// accepted.
     pub key_life_ms: u64,
@@ -116,6 +123,8 @@ impl Default for ApiConfig {
             trusted_proxies: Vec::new(),
             proxy_headers: vec![ProxyHeader::XForwardedFor, ProxyHeader::XRealIp],
             rate_limit: RateLimitConfig::default(),
+            quota: QuotaConfig::default(),
+            events: EventsConfig::default(),
             key_life_ms: 5_000,
             cache: CacheConfig::default(),
             enable_metrics: true,
@@ -157,6 +166,8 @@ impl ApiConfig {
             ));
         }
         problems.extend(self.cache.problems());
+        problems.extend(self.quota.problems());
+        problems.extend(self.events.problems());
         if !(1..=60_000).contains(&self.key_life_ms) {
             problems.push(format!(
                 "api.key_life_ms is {}; it must be 1 to 60000",

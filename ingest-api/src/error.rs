@@ -58,6 +58,12 @@ impl FieldError {
         }
     }
 
+    /// Its name.
+    #[must_use]
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
     /// For people.
     #[must_use]
     pub fn message(&self) -> &str {
@@ -223,6 +229,34 @@ impl ApiError {
         .detail("limit_per_minute", per_minute)
         .detail("limit_per_hour", per_hour)
         .retry_after(seconds)
+    }
+
+    /// The quota of a holder is used up; `seconds` from now there is more.
+    #[must_use]
+    pub fn quota_used_up(seconds: u32, [per_minute, per_hour, per_day]: [u32; 3]) -> Self {
+        Self::new(
+            Code::RateLimitExceeded,
+            format!(
+                "The quota is used up and nothing was accepted: {per_minute} URLs a minute, {per_hour} an hour and {per_day} a day \
+                 are possible. Try again in {seconds} seconds."
+            ),
+        )
+        .detail("retry_after", seconds)
+        .detail("limit_per_minute", per_minute)
+        .detail("limit_per_hour", per_hour)
+        .detail("limit_per_day", per_day)
+        .retry_after(seconds)
+    }
+
+    /// More listen than there is room for.
+    #[must_use]
+    pub fn too_many_listeners(most: usize) -> Self {
+        Self::new(
+            Code::RateLimitExceeded,
+            format!("{most} listen already; ask for the batch itself instead, or try again."),
+        )
+        .detail("retry_after", BROKER_RETRY_S)
+        .retry_after(BROKER_RETRY_S)
     }
 
     /// The broker did not take it.

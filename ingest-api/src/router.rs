@@ -7,8 +7,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     layers, openapi,
     routes::{
-        analyze, batch, batches, cache, deletion, docs, feedback, health, home, probes, reports,
-        results, status,
+        analyze, batch, batches, cache, deletion, docs, events, feedback, health, home, probes,
+        quota, reports, results, status,
     },
     state::AppState,
 };
@@ -32,6 +32,9 @@ fn described(metrics: bool) -> (Router<AppState>, OpenApi) {
         .routes(routes!(analyze::analyze))
         .routes(routes!(batch::analyze_batch))
         .routes(routes!(batches::batch))
+        .routes(routes!(batches::results))
+        .routes(routes!(events::events))
+        .routes(routes!(quota::quota))
         .routes(routes!(results::list))
         .routes(routes!(results::result, deletion::delete))
         .routes(routes!(reports::report))

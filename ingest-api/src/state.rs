@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use engine::{SharedClock, lifecycle::Readiness, publisher::Publisher};
+use engine::{
+    SharedClock,
+    lifecycle::{Readiness, Shutdown},
+    publisher::Publisher,
+};
 use jiff::Timestamp;
 use prometheus::Registry;
 use secrecy::ExposeSecret;
@@ -18,6 +22,8 @@ use crate::{
     metrics::Metrics,
     openapi::Document,
     pages::Pages,
+    progress::Progress,
+    quota::Quotas,
     rate_limit::RateLimiter,
     router,
 };
@@ -78,6 +84,8 @@ pub struct AppState {
     pub(crate) results: Results,
     pub(crate) document: Arc<Document>,
     pub(crate) limiter: RateLimiter,
+    pub(crate) quotas: Quotas,
+    pub(crate) progress: Progress,
     pub(crate) version: &'static str,
     pub(crate) commit: &'static str,
 }
@@ -102,6 +110,14 @@ impl AppState {
         let pseudonyms = Pseudonyms::new(config.secret_key.expose_secret().as_bytes())?;
         let limiter = RateLimiter::new(&config.rate_limit, pseudonyms.clone(), &parts.registry)?;
         let results = Results::new(&config.cache, &parts.registry)?;
+        let quotas = Quotas::new(&config.quota, parts.store.clone(), &parts.registry)?;
+        let progress = Progress::new(
+            &config.events,
+            parts.store.clone(),
+            parts.clock.clone(),
+            Shutdown::new(),
+            &parts.registry,
+        )?;
         let proxies = Proxies::new(config.trusted_proxies.clone(), config.proxy_headers.clone());
         let knowing = Knowing {
             proxies: Arc::new(proxies),
@@ -123,6 +139,8 @@ impl AppState {
             results,
             document: Arc::new(document),
             limiter,
+            quotas,
+            progress,
             version: parts.version,
             commit: parts.commit,
         })

@@ -5,6 +5,9 @@
 
 /// What partners pushed, from the ingest API. Key: post id.
 pub const SUBMISSIONS: &str = "trustcard.submissions";
+/// What a partner pushed beyond its share of the straight way, from the ingest API; the admit stage lets it follow onto
+/// [`SUBMISSIONS`]. Key: post id.
+pub const SUBMISSIONS_BULK: &str = "trustcard.submissions.bulk";
 /// Scraped posts, from the scrape stage. Key: post id.
 pub const POSTS: &str = "trustcard.posts";
 /// What the models saw, from the detect stage. Key: post id.
@@ -23,12 +26,13 @@ pub const LATEST_TOMBSTONES_H: u64 = 7 * 24;
 pub const DEAD_LETTERS_H: u64 = 30 * 24;
 
 /// The stages that consume, and so own retry topics and a dead-letter topic.
-pub const STAGES: [&str; 4] = ["record", "scrape", "detect", "score"];
+pub const STAGES: [&str; 5] = ["admit", "record", "scrape", "detect", "score"];
 
 /// The topic a stage of [`STAGES`] consumes, its retry topics apart; `None` for any other name.
 #[must_use]
 pub fn input(stage: &str) -> Option<&'static str> {
     match stage {
+        "admit" => Some(SUBMISSIONS_BULK),
         "record" | "scrape" => Some(SUBMISSIONS),
         "detect" => Some(POSTS),
         "score" => Some(DETECTIONS),
@@ -68,7 +72,14 @@ pub fn group(stage: &str) -> String {
 /// Every topic TrustCard writes, retries and dead letters included.
 #[must_use]
 pub fn all() -> Vec<String> {
-    let fixed = [SUBMISSIONS, POSTS, DETECTIONS, RESULTS, RESULTS_LATEST];
+    let fixed = [
+        SUBMISSIONS,
+        SUBMISSIONS_BULK,
+        POSTS,
+        DETECTIONS,
+        RESULTS,
+        RESULTS_LATEST,
+    ];
     fixed
         .iter()
         .map(ToString::to_string)

@@ -97,6 +97,11 @@ impl Api {
                 required_groups: vec![topics::group("record")],
             },
             EmbeddedTopic {
+                name: topics::SUBMISSIONS_BULK.to_owned(),
+                partitions: 1,
+                required_groups: vec![topics::group("admit")],
+            },
+            EmbeddedTopic {
                 name: topics::DETECTIONS.to_owned(),
                 partitions: 1,
                 required_groups: vec![topics::group("score")],

@@ -83,7 +83,7 @@ impl PartitionsOf {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionHours {
-    /// `trustcard.submissions`: how long `record` and `scrape` may stand still.
+    /// `trustcard.submissions` and `.bulk`: how long `record`, `scrape` and `admit` may stand still.
     pub submissions: u64,
     /// `trustcard.posts`: how long `detect` may stand still.
     pub posts: u64,
@@ -124,7 +124,9 @@ impl TopicsConfig {
         );
         let spec = |name: String| {
             let (partitions, hours, largest) = match name.as_str() {
-                topics::SUBMISSIONS => (of.submissions, hours.submissions, usual),
+                topics::SUBMISSIONS | topics::SUBMISSIONS_BULK => {
+                    (of.submissions, hours.submissions, usual)
+                }
                 topics::POSTS => (of.posts, hours.posts, usual),
                 topics::DETECTIONS => (of.detections, hours.detections, usual),
                 topics::RESULTS => (of.results, hours.results, usual),
@@ -163,7 +165,7 @@ impl TopicsConfig {
 
     /// Everything that is wrong with it, given how the stages run, each a sentence that begins with its key.
     #[must_use]
-    pub fn problems(&self, stages: [&RunnerConfig; 4]) -> Vec<String> {
+    pub fn problems(&self, stages: [&RunnerConfig; 5]) -> Vec<String> {
         let mut problems = Vec::new();
         let partitions = self.partitions_of.all().into_iter().flatten();
         if partitions.chain([self.partitions]).any(|count| count == 0) {
@@ -231,7 +233,7 @@ mod tests {
             assert_eq!(largest, config.max_message_bytes + 65_536, "{topic}");
         }
         let partitions: Vec<u32> = specs.iter().map(|spec| spec.partitions).collect();
-        assert_eq!((partitions[0], partitions[4]), (6, 2));
+        assert_eq!((partitions[0], partitions[5]), (6, 2));
     }
 
     #[test]
@@ -252,7 +254,7 @@ mod tests {
         let problems = |change: fn(&mut TopicsConfig)| {
             let mut config = TopicsConfig::default();
             change(&mut config);
-            config.problems([&stage; 4])
+            config.problems([&stage; 5])
         };
         assert!(problems(|_| {}).is_empty());
         let one = |change| {

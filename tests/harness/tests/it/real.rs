@@ -2,5 +2,6 @@
 
 mod callers;
 mod examples;
+mod fairness;
 mod faults;
 mod secure;
