@@ -227,7 +227,7 @@ fn a_result_says_everything_it_must() {
     assert_eq!(found.ai_detection["verdict"], "human_made");
     assert_eq!(found.deepfake["status"], "skipped");
     assert_eq!(found.deepfake["reason"], "models_off");
-    assert_eq!(found.fact_check["credibility"], 93.0);
+    assert_eq!(found.fact_check["credibility_score"], 93.0);
     assert_eq!(found.fact_check["risk"], "very_low");
     assert_eq!(found.source_credibility["sources"][0]["name"], "Reuters");
     assert_eq!(
