@@ -12,7 +12,7 @@ use crate::config::{ConfigError, ScoringConfig};
 use crate::grades::grade_of;
 use crate::links::links;
 use crate::pictures::{PictureSummary, Tally};
-use crate::sources::{SourceList, SourceListError};
+use crate::sources::{Poster, SourceList, SourceListError};
 use crate::text::{Place, TextPart, TextRules, TextRulesError};
 
 /// Version of the rules: the table, the patterns, the lexicon and the list of sources. A result names it, followed by `+` and a
@@ -83,7 +83,10 @@ impl Scorer {
         let signals = self.text.analyse(&parts, links.len(), &self.config.text);
         let sources = self.sources.rate(
             &links,
-            post.author.as_ref().map(|a| a.is_verified),
+            post.author.as_ref().map(|author| Poster {
+                username: &author.username,
+                is_verified: author.is_verified,
+            }),
             &self.config.sources,
         );
 

@@ -219,8 +219,17 @@ impl Components<'_> {
 
     fn sources_json(&self) -> Value {
         let found = self.source_evidence.map_or(Value::Null, |evidence| {
-            let basis = if evidence.rated.is_empty() { "account" } else { "links" };
-            json!({ "average_reliability": evidence.average, "basis": basis, "sources": evidence.rated })
+            let basis = if evidence.rated.is_empty() {
+                "account"
+            } else {
+                "links"
+            };
+            json!({
+                "average_reliability": evidence.average,
+                "basis": basis,
+                "account_of": evidence.account,
+                "sources": evidence.rated,
+            })
         });
         with_status(self.sources, found)
     }

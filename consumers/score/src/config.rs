@@ -8,8 +8,10 @@ use serde_json::Value;
 
 use crate::grades::{self, GradeBand};
 
+mod change;
 mod weights;
 
+pub use change::ChangeError;
 pub use weights::{
     AiWeights, DeepfakeWeights, FactCheckWeights, ReliabilityNumbers, SourceWeights, TextWeights,
 };

@@ -2,6 +2,8 @@
 //! whether a claim is true.
 
 mod claims;
+#[cfg(test)]
+mod corpus;
 pub(crate) mod credibility;
 mod flags;
 mod fold;
@@ -29,8 +31,8 @@ pub use patterns::PatternError;
 use patterns::{Family, PatternFiles, Patterns};
 use red_flags::RedFlag;
 use sentences::{Sentence, sentences};
-use subjectivity::Lexicon;
 pub use subjectivity::LexiconError;
+use subjectivity::Lexicons;
 
 /// Why the rules can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +40,7 @@ pub enum TextRulesError {
     /// The pattern files.
     #[error(transparent)]
     Patterns(#[from] PatternError),
-    /// The lexicon.
+    /// A lexicon.
     #[error(transparent)]
     Lexicon(#[from] LexiconError),
     /// An expression built in.
@@ -50,7 +52,7 @@ pub enum TextRulesError {
 #[derive(Debug)]
 pub(crate) struct TextRules {
     languages: Vec<Patterns>,
-    lexicon: Lexicon,
+    lexicons: Lexicons,
     claims: ClaimFinder,
     exclamations: Regex,
     canonical: String,
@@ -129,10 +131,10 @@ impl TextRules {
         let files = PatternFiles::read(patterns)?;
         Ok(Self {
             languages: files.compile()?,
-            lexicon: Lexicon::english()?,
+            lexicons: Lexicons::load()?,
             claims: ClaimFinder::new()?,
             exclamations: Regex::new("!{2,}")?,
-            canonical: [&files.canonical(), subjectivity::canonical()].join("\n"),
+            canonical: [files.canonical(), subjectivity::canonical()].join("\n"),
         })
     }
 
@@ -229,7 +231,9 @@ impl TextRules {
             shouted_words,
             exclamation_runs,
             links,
-            subjectivity: self.lexicon.subjectivity(texts.iter().copied()),
+            subjectivity: self
+                .lexicons
+                .subjectivity(&patterns.language, texts.iter().copied()),
         };
         let mut flags: Vec<Flag> = Vec::new();
         for kind in red_flags.iter().filter_map(|flag| flag.raises) {
@@ -270,5 +274,7 @@ fn openings(patterns: &Patterns, folded: &[Folded]) -> Vec<Sign> {
     folded.iter().enumerate().filter_map(opening).collect()
 }
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

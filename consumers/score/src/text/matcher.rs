@@ -3,6 +3,7 @@
 //! its place looked for.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use regex_automata::{
@@ -28,7 +29,22 @@ pub(crate) struct Matcher {
     set: Regex,
     set_entries: Vec<Entry>,
     /// The expressions of each family as one, for their places.
-    by_family: Vec<Option<Regex>>,
+    by_family: Vec<Option<Lazy>>,
+}
+
+/// An expression that is compiled when it is first needed. Its parts have been compiled before, in the set.
+#[derive(Debug)]
+struct Lazy {
+    expression: String,
+    compiled: OnceLock<Option<Regex>>,
+}
+
+impl Lazy {
+    fn get(&self) -> Option<&Regex> {
+        let expression = std::slice::from_ref(&self.expression);
+        let compile = || build(expression, regex_automata::MatchKind::LeftmostFirst).ok();
+        self.compiled.get_or_init(compile).as_ref()
+    }
 }
 
 /// Where a pattern comes from.
@@ -70,6 +86,9 @@ fn build(expressions: &[String], kind: regex_automata::MatchKind) -> Result<Rege
         .utf8_empty(false)
         .match_kind(kind)
         .hybrid_cache_capacity(CACHE_BYTES)
+        // Too large for these; trying costs time at every start.
+        .onepass(false)
+        .dfa(false)
         .nfa_size_limit(Some(32 << 20));
     let built = Regex::builder()
         .syntax(syntax::Config::new().unicode(false).utf8(false))
@@ -123,11 +142,6 @@ impl Matcher {
         for (place, pattern) in patterns.iter().enumerate() {
             let family = pattern.family;
             if let Some(expression) = pattern.expression() {
-                build(
-                    std::slice::from_ref(&expression),
-                    regex_automata::MatchKind::LeftmostFirst,
-                )
-                .map_err(|error| (family, error))?;
                 families[family as usize].push(expression.clone());
                 expressions.push(expression);
                 set_entries.push(Entry {
@@ -148,23 +162,36 @@ impl Matcher {
                 }
             }
         }
-        let any = |error: String| (Family::Sensationalism, error);
+        let set = build(&expressions, regex_automata::MatchKind::All).map_err(|error| {
+            // Which of them it is is looked for only now.
+            let alone = |expression: &String| {
+                build(
+                    std::slice::from_ref(expression),
+                    regex_automata::MatchKind::All,
+                )
+                .err()
+            };
+            let wrong = expressions.iter().zip(&set_entries);
+            let mut wrong =
+                wrong.filter_map(|(expression, entry)| Some((entry.family, alone(expression)?)));
+            wrong.next().unwrap_or((Family::UrgentLanguage, error))
+        })?;
         let by_family = families.iter().map(|one| {
-            let joined = (!one.is_empty()).then(|| vec![one.join("|")]);
-            joined
-                .map(|one| build(&one, regex_automata::MatchKind::LeftmostFirst))
-                .transpose()
+            (!one.is_empty()).then(|| Lazy {
+                expression: one.join("|"),
+                compiled: OnceLock::new(),
+            })
         });
         Ok(Self {
             phrases: AhoCorasick::builder()
                 .ascii_case_insensitive(true)
                 .match_kind(MatchKind::Standard)
                 .build(&phrases)
-                .map_err(|error| any(error.to_string()))?,
+                .map_err(|error| (Family::UrgentLanguage, error.to_string()))?,
             phrase_entries,
-            set: build(&expressions, regex_automata::MatchKind::All).map_err(any)?,
+            set,
             set_entries,
-            by_family: by_family.collect::<Result<_, _>>().map_err(any)?,
+            by_family: by_family.collect(),
         })
     }
 
@@ -191,14 +218,16 @@ impl Matcher {
 
     /// The first place where an expression of the family matches.
     pub(crate) fn find(&self, family: Family, text: &str) -> Option<Range<usize>> {
-        let regex = self.by_family.get(family as usize)?.as_ref()?;
+        let regex = self.by_family.get(family as usize)?.as_ref()?.get()?;
         regex.find(text).map(|found| found.range())
     }
 
     /// How often expressions of the family match.
     pub(crate) fn count(&self, family: Family, text: &str) -> usize {
         let regex = self.by_family.get(family as usize).and_then(Option::as_ref);
-        regex.map_or(0, |regex| regex.find_iter(text).count())
+        regex
+            .and_then(Lazy::get)
+            .map_or(0, |regex| regex.find_iter(text).count())
     }
 
     fn each_phrase(&self, text: &str, mut found: impl FnMut(&Entry, Range<usize>)) {
@@ -227,22 +256,22 @@ impl Matcher {
 
     /// Whether anything of the family matches.
     pub(super) fn matches_family(&self, family: Family, text: &str) -> bool {
-        let mut phrase = false;
-        self.each_phrase(text, |entry, _| phrase |= entry.family == family);
-        phrase || self.find(family, text).is_some()
+        self.any(text, |entry| entry.family == family)
     }
 
     /// Whether this one entry of the files matches.
     pub(super) fn matches_entry(&self, place: usize, text: &str) -> bool {
+        self.any(text, |entry| entry.place == place)
+    }
+
+    fn any(&self, text: &str, is_meant: impl Fn(&Entry) -> bool) -> bool {
         let mut hit = false;
-        self.each_phrase(text, |entry, _| hit |= entry.place == place);
+        self.each_phrase(text, |entry, _| hit |= is_meant(entry));
         let mut matched = PatternSet::new(self.set.pattern_len());
         self.set
             .which_overlapping_matches(&Input::new(text), &mut matched);
-        hit || matched.iter().any(|id| {
-            self.set_entries
-                .get(id.as_usize())
-                .is_some_and(|entry| entry.place == place)
-        })
+        hit || matched
+            .iter()
+            .any(|id| self.set_entries.get(id.as_usize()).is_some_and(&is_meant))
     }
 }

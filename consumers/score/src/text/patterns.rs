@@ -10,9 +10,13 @@ use super::fold::Folded;
 use super::matcher::Matcher;
 
 const COMMON: &str = "common";
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 6] = [
     (COMMON, include_str!("../../data/patterns/common.toml")),
+    ("de", include_str!("../../data/patterns/de.toml")),
     ("en", include_str!("../../data/patterns/en.toml")),
+    ("es", include_str!("../../data/patterns/es.toml")),
+    ("fr", include_str!("../../data/patterns/fr.toml")),
+    ("pt", include_str!("../../data/patterns/pt.toml")),
 ];
 
 macro_rules! families {
@@ -364,8 +368,12 @@ mod tests {
 
     #[test]
     fn the_built_in_files_hold_their_examples() {
-        let languages: Vec<_> = PatternFiles::read(None).unwrap().compile().unwrap();
-        assert!(languages.iter().any(|patterns| patterns.language == "en"));
+        let compiled = PatternFiles::read(None).unwrap().compile().unwrap();
+        let languages: Vec<_> = compiled
+            .iter()
+            .map(|patterns| patterns.language.as_str())
+            .collect();
+        assert_eq!(languages, ["de", "en", "es", "fr", "pt"]);
     }
 
     #[test]

@@ -209,7 +209,7 @@ fn findings_are_told_where_the_author_wrote_them() {
     );
     assert_eq!(
         quoted(&json["signs"]),
-        [("pressure_to_share", "Share this")]
+        [("pressure_to_share", "Share this with everyone")]
     );
     for list in ["claims", "red_flags", "signs"] {
         for entry in json[list].as_array().unwrap() {
