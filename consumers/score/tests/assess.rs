@@ -281,6 +281,20 @@ fn one_picture_has_one_penalty() {
 }
 
 #[test]
+fn the_still_of_a_video_counts_as_a_picture() {
+    let mut still = with_picture(
+        post(None, Some(true)),
+        found(Verdict::Positive, 0.8),
+        off(),
+        no_text(),
+    );
+    still.pictures[0].kind = MediaKind::Thumbnail;
+    let result = assess(&still);
+    assert_eq!(categories(&result), ["AI-Generated Content"]);
+    assert_eq!(result.trust_score, Some(76.0));
+}
+
+#[test]
 fn two_faked_faces_cost_as_much_as_one() {
     let positive = || found(Verdict::Positive, 0.9);
     let one = with_picture(post(None, Some(true)), off(), positive(), no_text());

@@ -129,19 +129,16 @@ fn cases() -> Vec<Case> {
     let rules = TextRules::load(Some(&data("patterns"))).unwrap();
     let mut cases = Vec::new();
     for language in ["de", "en", "es", "fr", "pt"] {
-        for (file, unseen) in [
-            (format!("{language}.tsv"), false),
-            (format!("{language}.unseen.tsv"), true),
+        for (file, whole) in [
+            ("", None),
+            (".mended", Some(SETS[0])),
+            (".unseen", Some(SETS[2])),
         ] {
             let mut seen: BTreeMap<(String, char), usize> = BTreeMap::new();
-            for row in rows(&file) {
+            for row in rows(&format!("{language}{file}.tsv")) {
                 let place = seen.entry((row.family.clone(), row.label)).or_default();
                 *place += 1;
-                let set = match (unseen, *place % 2) {
-                    (true, _) => "unseen",
-                    (false, 0) => "held_back",
-                    (false, _) => "mended_by",
-                };
+                let set = whole.unwrap_or(SETS[(*place + 1) % 2]);
                 cases.push(Case {
                     language: language.to_owned(),
                     set,

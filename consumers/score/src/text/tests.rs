@@ -254,3 +254,64 @@ fn disguised_words_are_read_as_what_they_look_like() {
         assert_eq!(codes(&[disguised]), ["MEDICAL_CLAIMS:1"], "{disguised}");
     }
 }
+
+#[test]
+fn texts_in_other_languages_are_judged_by_their_own_patterns() {
+    for (language, caption) in [
+        (
+            "es",
+            "¡Urgente! Los médicos no quieren que sepas esto: el ajo cura el cáncer y todas las enfermedades. Compártelo con todos tus amigos antes de que lo borren.",
+        ),
+        (
+            "pt",
+            "Urgente! Os médicos não querem que você saiba disto: o alho cura o câncer e todas as doenças. Compartilhe com todos os seus amigos antes que apaguem.",
+        ),
+        (
+            "fr",
+            "Urgent ! Les médecins ne veulent pas que vous sachiez cela : l'ail guérit le cancer et toutes les maladies. Partagez avec tous vos amis avant que ce soit supprimé.",
+        ),
+        (
+            "de",
+            "Dringend! Die Ärzte wollen nicht, dass ihr das wisst: Knoblauch heilt Krebs und alle Krankheiten. Teilt das mit allen Freunden, bevor es gelöscht wird.",
+        ),
+    ] {
+        let found = analyse(&[caption]).unwrap();
+        assert_eq!(found.language, language);
+        let codes: Vec<_> = found.flags.iter().map(ToString::to_string).collect();
+        for code in [
+            "URGENT_LANGUAGE",
+            "CONSPIRACY_LANGUAGE",
+            "VIRAL_PRESSURE",
+            "MEDICAL_CLAIMS:1",
+        ] {
+            assert!(
+                codes.iter().any(|c| c == code),
+                "{code} of {codes:?} in {language}"
+            );
+        }
+        assert!(
+            found
+                .red_flags
+                .iter()
+                .any(|flag| flag.family == Family::MedicalRedFlags),
+            "{language}"
+        );
+    }
+}
+
+#[test]
+fn runs_of_exclamation_marks_cost_from_the_third_on() {
+    let runs = |caption: &'static str| {
+        let found = analyse(&[caption]).unwrap();
+        found
+            .steps
+            .iter()
+            .any(|step| step.reason == "runs of exclamation marks")
+    };
+    assert!(!runs("What a day!! What a night!! Good night!"));
+    assert!(runs("What a day!! What a night!! Good night!!"));
+    assert!(
+        !runs("What a day!!\nWhat a day!!\nWhat a day!!"),
+        "once each"
+    );
+}
