@@ -32,8 +32,8 @@ pub enum Command {
     Scrape(RoleArgs),
     /// Run the detect stage alone
     Detect(RoleArgs),
-    /// Run the score stage alone
-    Score(RoleArgs),
+    /// Run the score stage alone, or explain a score
+    Score(crate::explain::args::ScoreArgs),
     /// Watch how far consumer groups are behind, as metrics; needs the broker and nothing else
     Monitor,
     /// Send posts for analysis
@@ -68,6 +68,9 @@ impl Command {
     /// Whether it runs until it is told to end; its logs are then what it shows.
     #[must_use]
     pub const fn serves(&self) -> bool {
+        if let Self::Score(args) = self {
+            return args.command.is_none();
+        }
         matches!(
             self,
             Self::Up(_)
@@ -75,7 +78,6 @@ impl Command {
                 | Self::Record(_)
                 | Self::Scrape(_)
                 | Self::Detect(_)
-                | Self::Score(_)
                 | Self::Monitor
         )
     }

@@ -11,6 +11,7 @@ mod client;
 mod demo;
 mod dlq;
 mod exit;
+mod explain;
 mod halts;
 mod keys;
 mod lag;
@@ -96,7 +97,10 @@ async fn run(command: cli::Command, settings: settings::Settings) -> Result<bool
         Command::Record(args) => roles::run(roles::Role::Record, args, settings).await?,
         Command::Scrape(args) => roles::run(roles::Role::Scrape, args, settings).await?,
         Command::Detect(args) => roles::run(roles::Role::Detect, args, settings).await?,
-        Command::Score(args) => roles::run(roles::Role::Score, args, settings).await?,
+        Command::Score(args) => match args.command {
+            Some(command) => return explain::run(command, &settings).await,
+            None => roles::run(roles::Role::Score, args.role, settings).await?,
+        },
         Command::Monitor => roles::monitor::run(settings).await?,
         Command::Submit(args) => return client::submit::run(args).await,
         Command::Batch(args) => return client::batch::run(args).await,
