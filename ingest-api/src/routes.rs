@@ -9,6 +9,7 @@ pub mod docs;
 pub mod feedback;
 pub mod health;
 pub mod home;
+pub mod pipeline;
 pub mod probes;
 pub mod reports;
 pub mod results;

@@ -29,7 +29,7 @@ const ESTIMATED_TIME_S: u32 = 30;
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Accepted {
     /// Ask for its result under this id.
-    analysis_id: Uuid,
+    pub analysis_id: Uuid,
     /// The shortcode.
     post_id: String,
     /// Where it stands.
@@ -77,13 +77,27 @@ pub async fn analyze(
     let (limit, deadline) = (state.config.max_body_bytes, state.config.body_timeout());
     let body = read_json(request, limit, deadline).await?;
     let (post, force) = parse(&body, state.config.max_url_length)?;
+    let accepted = submit(&state, &id, &caller, post, force).await?;
+    Ok((StatusCode::ACCEPTED, Json(accepted)))
+}
 
+/// Accepts a post, or finds the analysis that answers it.
+///
+/// # Errors
+/// 503 when the broker does not take it, 500 when the store does not.
+pub async fn submit(
+    state: &AppState,
+    id: &RequestId,
+    caller: &Caller,
+    post: PostRef,
+    force: bool,
+) -> Result<Accepted, ApiError> {
     let now = state.clock.now();
     // Callers choose their request ids, and proxies repeat them; what came in must be distinct all the same.
     let request_id = format!("{}/{}", id.as_str(), Uuid::new_v4().simple());
     let salt = force.then(|| request_id.clone());
     let origin = Origin::Single { request_id };
-    let submission = intake::submission(&state, post, origin, caller.owner(), salt.as_deref(), now);
+    let submission = intake::submission(state, post, origin, caller.owner(), salt.as_deref(), now);
     let analysis_id = submission.analysis_id;
     let row = state.find_analysis(analysis_id, now).await?;
     let mut accepted = Accepted {
@@ -107,10 +121,10 @@ pub async fn analyze(
             owned.map_err(|error| ApiError::database("accept submissions", &error))?;
         }
     } else {
-        intake::accept(&state, vec![submission], None, now).await?;
+        intake::accept(state, vec![submission], None, now).await?;
         state.results.forget(analysis_id).await;
     }
-    Ok((StatusCode::ACCEPTED, Json(accepted)))
+    Ok(accepted)
 }
 
 fn parse(body: &[u8], max_url_length: usize) -> Result<(PostRef, bool), ApiError> {
