@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::config::ScoringConfig;
 use crate::pictures::{Answer, PictureSummary, Tally};
 use crate::sources::SourceEvidence;
-use crate::text::TextSignals;
+use crate::text::{TextSignals, Unread};
 
 /// The components of one analysis.
 pub(crate) struct Components<'a> {
@@ -21,7 +21,7 @@ pub(crate) struct Components<'a> {
     pub fact_check: Tally,
     pub sources: Tally,
     pub pictures: &'a PictureSummary,
-    pub signals: Option<&'a TextSignals>,
+    pub signals: Result<&'a TextSignals, &'a Unread>,
     pub requires_review: bool,
     pub source_evidence: Option<&'a SourceEvidence>,
     pub config: &'a ScoringConfig,
@@ -200,6 +200,7 @@ impl Components<'_> {
                     "kind": picture.kind,
                     "status": picture.text.status,
                     "reason": picture.text.reason,
+                    "text": read_text(picture),
                     "characters": picture.text.text.as_deref().map(|text| text.chars().count()),
                     "confidence": picture.text.confidence,
                     "model": picture.text.model,
@@ -210,8 +211,8 @@ impl Components<'_> {
     }
 
     fn fact_check_json(&self) -> Value {
-        let found = self.signals.map_or(Value::Null, |s| {
-            s.to_json(self.requires_review, &self.config.text)
+        let found = self.signals.map_or_else(Unread::to_json, |signals| {
+            signals.to_json(self.requires_review, &self.config.text)
         });
         with_status(self.fact_check, found)
     }

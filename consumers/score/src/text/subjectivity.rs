@@ -55,7 +55,7 @@ impl Lexicon {
     }
 
     /// The mean over every word found, 0 to 1; 0 when none is.
-    pub(crate) fn subjectivity(&self, sentences: &[String]) -> f64 {
+    pub(crate) fn subjectivity<'a>(&self, sentences: impl IntoIterator<Item = &'a str>) -> f64 {
         let (mut sum, mut found) = (0.0, 0_u32);
         for sentence in sentences {
             for word in sentence.unicode_words() {
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> f64 {
-        Lexicon::english().unwrap().subjectivity(&[text.to_owned()])
+        Lexicon::english().unwrap().subjectivity([text])
     }
 
     #[test]
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn every_occurrence_counts_and_case_does_not() {
         let lexicon = Lexicon::parse("word,score\ngood,0.6\nofficial,0.0\n").unwrap();
-        let mean = lexicon.subjectivity(&["GOOD good official".to_owned(), "Good?".to_owned()]);
+        let mean = lexicon.subjectivity(["GOOD good official", "Good?"]);
         assert!((mean - 0.45).abs() < 1e-12, "{mean}");
     }
 
