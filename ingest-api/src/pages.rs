@@ -139,7 +139,13 @@ impl Pages {
     ) -> Result<Page, ApiError> {
         let report = Value::from(Serde(card::Report::of(row, policy)));
         let readers = Value::from(Serde(readers));
-        self.render("report.html", context! { report, readers })
+        let part = |of: &Value, name| of.get_attr(name).unwrap_or_default();
+        let (result, scored) = (part(&report, "result"), part(&report, "scored"));
+        let post = part(&result, "post_info");
+        self.render(
+            "report.html",
+            context! { report, readers, result, scored, post },
+        )
     }
 
     /// The page of something that could not be done. It can always be rendered, or else says so in a sentence.

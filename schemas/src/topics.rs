@@ -1,7 +1,7 @@
 //! Topic names, and which key each carries.
 //!
 //! Up to detections a record's key is the post id (the shortcode), so that all work on a post meets in one partition;
-//! `results` is keyed by analysis id; `results.latest` is compacted by post id.
+//! `results` and `feedback` are keyed by analysis id; `results.latest` is compacted by post id.
 
 /// What partners pushed, from the ingest API. Key: post id.
 pub const SUBMISSIONS: &str = "trustcard.submissions";
@@ -13,6 +13,8 @@ pub const DETECTIONS: &str = "trustcard.detections";
 pub const RESULTS: &str = "trustcard.results";
 /// The newest result of each post, compacted. Key: post id.
 pub const RESULTS_LATEST: &str = "trustcard.results.latest";
+/// Votes of readers that were counted, from the ingest API. Key: analysis id.
+pub const FEEDBACK: &str = "trustcard.feedback";
 
 /// The stages that consume, and so own retry topics and a dead-letter topic.
 pub const STAGES: [&str; 4] = ["record", "scrape", "detect", "score"];
@@ -60,7 +62,14 @@ pub fn group(stage: &str) -> String {
 /// Every topic TrustCard writes, retries and dead letters included.
 #[must_use]
 pub fn all() -> Vec<String> {
-    let fixed = [SUBMISSIONS, POSTS, DETECTIONS, RESULTS, RESULTS_LATEST];
+    let fixed = [
+        SUBMISSIONS,
+        POSTS,
+        DETECTIONS,
+        RESULTS,
+        RESULTS_LATEST,
+        FEEDBACK,
+    ];
     fixed
         .iter()
         .map(ToString::to_string)

@@ -6,6 +6,7 @@ use axum::{
     http::StatusCode,
 };
 use jiff::Timestamp;
+use schemas::{FeedbackGiven, topics};
 use serde::Serialize;
 use store::{Opinion, Vote, VoteComment, VoteSummary, Votes};
 use utoipa::ToSchema;
@@ -144,7 +145,37 @@ pub async fn take(
         ));
     }
     state.metrics.voted(opinion);
-    Ok(vote.feedback_id)
+    let feedback_id = vote.feedback_id;
+    tell(state, vote).await;
+    Ok(feedback_id)
+}
+
+/// Publishes a vote that was counted. One that the broker does not take stays counted: totals come from the store, and the voter
+/// could not vote again. So readers of the topic may miss votes of a time when the broker was away.
+async fn tell(state: &AppState, vote: Vote) {
+    let given = FeedbackGiven {
+        feedback_id: vote.feedback_id,
+        analysis_id: vote.analysis_id,
+        vote_type: vote.opinion,
+        comment: vote.comment,
+        given_at: vote.at,
+    };
+    let unpublished = |error: &dyn std::fmt::Display| {
+        tracing::warn!(feedback_id = %given.feedback_id, %error, "a vote is counted but was not published");
+    };
+    let record = match schemas::encode(topics::FEEDBACK, &given) {
+        Ok(record) => record,
+        Err(error) => return unpublished(&error),
+    };
+    let reserved = match state.publisher.reserve(vec![record]) {
+        Ok(reserved) => reserved,
+        Err(error) => return unpublished(&error),
+    };
+    for answer in reserved.publish().await {
+        if let Err(error) = answer {
+            unpublished(&error);
+        }
+    }
 }
 
 /// What readers think of a result

@@ -2,11 +2,10 @@
 
 use axum::{
     body::Bytes,
-    extract::{Path, Query, Request, State},
+    extract::{Path, RawQuery, Request, State},
     http::{HeaderName, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
-use serde::Deserialize;
 use uuid::Uuid;
 
 use super::feedback;
@@ -35,12 +34,8 @@ const CONFINED: [(HeaderName, &str); 3] = [
     (header::CACHE_CONTROL, "private, max-age=3600"),
 ];
 
-/// What a page is asked with.
-#[derive(Debug, Default, Deserialize)]
-pub struct Asked {
-    /// `counted` after a vote.
-    vote: Option<String>,
-}
+/// Query of a card after a vote.
+const COUNTED: &str = "vote=counted";
 
 /// One analysis as a page
 ///
@@ -61,13 +56,11 @@ pub struct Asked {
 pub async fn report(
     State(state): State<AppState>,
     AnalysisId(id): AnalysisId,
-    asked: Option<Query<Asked>>,
+    RawQuery(query): RawQuery,
 ) -> Result<Page, ApiError> {
-    let asked = asked.and_then(|Query(asked)| asked.vote);
-    let readers = readers(&state, id);
-    let (row, readers) = tokio::join!(state.analysis(id), readers);
-    let readers = match asked.as_deref() {
-        Some("counted") => readers.with(Notice::Counted, ""),
+    let (row, readers) = tokio::join!(state.analysis(id), readers(&state, id));
+    let readers = match query.as_deref() {
+        Some(COUNTED) => readers.with(Notice::Counted, ""),
         _ => readers,
     };
     state.pages.report(&*row?, &state.policy, &readers)
@@ -97,7 +90,7 @@ pub async fn vote(
     };
     let error = match taken {
         Ok(_) => {
-            let card = format!("/api/reports/{id}?vote=counted#readers");
+            let card = format!("/api/reports/{id}?{COUNTED}#readers");
             return Ok(Redirect::to(&card).into_response());
         }
         Err(error) if [Code::Conflict, Code::InvalidInput].contains(&error.code()) => error,

@@ -105,6 +105,11 @@ impl Api {
                 required_groups: vec![topics::group("score")],
             },
             EmbeddedTopic {
+                name: topics::FEEDBACK.to_owned(),
+                partitions: 1,
+                required_groups: Vec::new(),
+            },
+            EmbeddedTopic {
                 name: topics::dead_letters("record"),
                 partitions: 1,
                 required_groups: Vec::new(),

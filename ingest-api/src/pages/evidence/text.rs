@@ -10,14 +10,26 @@ use crate::pages::{
     words,
 };
 
-/// Where a finding in the text stands.
-#[derive(Debug, Clone, Deserialize)]
-struct Place {
+/// Where a finding stands: which text, and from which byte of it to which.
+#[derive(Debug, Deserialize)]
+struct Span {
     #[serde(rename = "where")]
-    part: String,
-    media_index: Option<u32>,
+    place: Place,
     start: usize,
     end: usize,
+}
+
+/// A text of the post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(tag = "part", rename_all = "snake_case")]
+enum Place {
+    /// What its author wrote.
+    Caption,
+    /// What was read in this one of its pictures, from 0.
+    Picture { picture: usize },
+    /// What was read in all of them, where an older version kept no more. No finding stands here.
+    #[serde(skip)]
+    Pictures,
 }
 
 /// Something that is claimed.
@@ -68,10 +80,9 @@ pub struct Text<'a> {
     interpretation: Option<&'a str>,
 }
 
-/// The parts of a text that offsets count in: the caption, then what was read in each picture.
+/// One of the texts that offsets count in.
 struct Source<'a> {
-    part: &'static str,
-    media_index: Option<u32>,
+    place: Place,
     title: String,
     text: &'a str,
 }
@@ -89,71 +100,72 @@ pub fn text(result: &AnalysisResult) -> Text<'_> {
         marks.extend(mark(value, Kind::Claim, number));
     }
     let mut flags = Vec::new();
-    for (value, flag) in entries::<FoundFlag>(&facts["red_flags"]) {
+    let signs = entries::<FoundFlag>(&facts["signs"]);
+    for (value, flag) in entries::<FoundFlag>(&facts["red_flags"]).chain(signs) {
         let number = flags.len() + 1;
         flags.push(flag.listed(number));
         marks.extend(mark(value, Kind::Flag, number));
     }
-    let parts = parts_of(result).into_iter().map(|source| {
-        let of_part = marks.iter().filter(|(place, _)| {
-            place.part == source.part && (source.part == "caption" || place.media_index == source.media_index)
-        });
-        let marks: Vec<Mark> = of_part.map(|(_, mark)| mark.clone()).collect();
+    let parts = texts(result).into_iter().map(|source| {
+        let here = marks.iter().filter(|(place, _)| *place == source.place);
+        let here: Vec<Mark> = here.map(|(_, mark)| mark.clone()).collect();
         Part {
             title: source.title,
-            pieces: marks::cut(source.text, &marks),
+            pieces: marks::cut(source.text, &here),
         }
     });
     Text {
         parts: parts.collect(),
         claims,
         flags,
-        credibility: facts["credibility"].as_f64().map(words::number),
+        credibility: facts["credibility_score"].as_f64().map(words::number),
         interpretation: facts["interpretation"].as_str(),
     }
 }
 
 fn mark(value: &Value, kind: Kind, number: usize) -> Option<(Place, Mark)> {
-    let place: Place = read(value)?;
+    let span: Span = read(value)?;
     let mark = Mark {
-        start: place.start,
-        end: place.end,
+        start: span.start,
+        end: span.end,
         kind,
         number,
     };
-    Some((place, mark))
+    Some((span.place, mark))
 }
 
-fn parts_of(result: &AnalysisResult) -> Vec<Source<'_>> {
-    let caption = result.post_info.as_ref().and_then(|info| info.caption.as_deref());
+/// The caption, then what was read in each picture.
+fn texts(result: &AnalysisResult) -> Vec<Source<'_>> {
+    let info = result.post_info.as_ref();
+    let caption = info.and_then(|info| info.caption.as_deref());
     let caption = caption.map(|text| Source {
-        part: "caption",
-        media_index: None,
+        place: Place::Caption,
         title: "Caption".to_owned(),
         text,
     });
-    let read = result.analysis_results.as_ref().map_or_else(Vec::new, read_text);
-    let parts = caption.into_iter().chain(read);
-    parts.filter(|source| !source.text.trim().is_empty()).collect()
+    let found = result.analysis_results.as_ref();
+    let parts = caption
+        .into_iter()
+        .chain(found.map_or_else(Vec::new, read_in_pictures));
+    parts
+        .filter(|source| !source.text.trim().is_empty())
+        .collect()
 }
 
-/// What was read in pictures: each by itself, or all of it where an older version kept no more.
-fn read_text(found: &ComponentResults) -> Vec<Source<'_>> {
+fn read_in_pictures(found: &ComponentResults) -> Vec<Source<'_>> {
     let images = found.ocr["images"].as_array().map_or(&[][..], Vec::as_slice);
-    let texts = images.iter().filter_map(|image| {
-        let index = u32::try_from(image["media_index"].as_u64()?).ok()?;
+    let texts = images.iter().enumerate().filter_map(|(picture, image)| {
+        let number = image["media_index"].as_u64()?.saturating_add(1);
         Some(Source {
-            part: "picture",
-            media_index: Some(index),
-            title: format!("Read in picture {}", index.saturating_add(1)),
+            place: Place::Picture { picture },
+            title: format!("Read in picture {number}"),
             text: image["text"].as_str()?,
         })
     });
     let texts: Vec<Source<'_>> = texts.collect();
     match found.ocr_text.as_deref() {
         Some(text) if texts.is_empty() => vec![Source {
-            part: "pictures",
-            media_index: None,
+            place: Place::Pictures,
             title: "Read in the pictures".to_owned(),
             text,
         }],
@@ -184,6 +196,27 @@ impl FoundFlag {
             name: words::plain(&self.family),
             text: self.text,
             notes: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_place_is_read_as_the_score_stage_writes_it() {
+        let span = |place: Value| {
+            let value = json!({ "where": place, "start": 1, "end": 2, "text": "x" });
+            mark(&value, Kind::Flag, 1).map(|(place, _)| place)
+        };
+        assert_eq!(span(json!({ "part": "caption" })), Some(Place::Caption));
+        let picture = json!({ "part": "picture", "picture": 3, "media_index": 5 });
+        assert_eq!(span(picture), Some(Place::Picture { picture: 3 }));
+        for odd in [json!("caption"), json!({ "part": "pictures" }), json!(null)] {
+            assert_eq!(span(odd), None);
         }
     }
 }

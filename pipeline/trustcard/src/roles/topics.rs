@@ -50,7 +50,7 @@ pub fn watch(role: Role, parts: &Parts, shutdown: &Shutdown, tasks: &mut Tasks) 
 /// The topics a role reads or writes.
 fn needed(role: Role) -> Vec<String> {
     let (stage, others): (_, &[&str]) = match role {
-        Role::Api => (None, &[topics::SUBMISSIONS]),
+        Role::Api => (None, &[topics::SUBMISSIONS, topics::FEEDBACK]),
         Role::Record => (Some("record"), &[topics::SUBMISSIONS]),
         Role::Scrape => (
             Some("scrape"),
