@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::http::{Uri, uri::Authority};
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,9 @@ pub struct ApiConfig {
     pub port: u16,
     /// Name shown to callers (APP_NAME).
     pub app_name: String,
+    /// What its own addresses begin with for others, such as `https://trustcard.example.com`: previews of shared cards need whole ones.
+    /// Empty, they begin with `/`.
+    pub public_url: String,
     /// Where the process runs (ENVIRONMENT).
     pub environment: Environment,
     /// Debug mode (DEBUG); unset it is on everywhere but in production.
@@ -116,6 +120,7 @@ impl Default for ApiConfig {
             host: "127.0.0.1".to_owned(),
             port: 8000,
             app_name: "TrustCard".to_owned(),
+            public_url: String::new(),
             environment: Environment::Development,
             debug: None,
             secret_key: DEFAULT_SECRET.to_owned().into(),
@@ -180,6 +185,12 @@ impl ApiConfig {
                 self.max_comment_length
             ));
         }
+        if !self.public_url.is_empty() && !is_origin(&self.public_url) {
+            problems.push(format!(
+                "api.public_url is `{}`; it must be http:// or https:// and a host, without a path, such as https://trustcard.example.com",
+                self.public_url
+            ));
+        }
         let in_production = self.environment == Environment::Production;
         problems.extend(cors::problems(&self.cors_origins, in_production));
         problems
@@ -206,9 +217,32 @@ impl ApiConfig {
     }
 }
 
+/// Scheme and host, and a port perhaps.
+fn is_origin(text: &str) -> bool {
+    let Ok(uri) = text.parse::<Uri>() else {
+        return false;
+    };
+    let scheme = uri.scheme_str().unwrap_or_default();
+    let host = uri.authority().map(Authority::as_str).unwrap_or_default();
+    // Nothing but these two: what is left out here would be lost, or be written twice, in addresses.
+    matches!(scheme, "http" | "https")
+        && !host.contains('@')
+        && text.strip_prefix(scheme) == Some(format!("://{host}").as_str())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_public_address_is_an_origin() {
+        for good in ["https://a.example", "http://127.0.0.1:8000"] {
+            assert!(is_origin(good), "{good}");
+        }
+        for odd in ["https://a.example/", "a.example", "ftp://a.example", "https://u@a.example", "https://", "https://a/b"] {
+            assert!(!is_origin(odd), "{odd}");
+        }
+    }
 
     #[test]
     fn production_wants_a_secret_of_its_own_and_nobody_is_shown_it() {

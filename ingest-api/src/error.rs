@@ -173,7 +173,7 @@ impl ApiError {
 
     /// A body of a type or encoding that is not read here.
     #[must_use]
-    pub fn unsupported(message: &str) -> Self {
+    pub fn unsupported(message: impl Into<String>) -> Self {
         Self::new(Code::UnsupportedMediaType, message)
     }
 
@@ -196,6 +196,15 @@ impl ApiError {
     #[must_use]
     pub fn forbidden(what: &str) -> Self {
         Self::new(Code::Forbidden, format!("{what} needs the admin key."))
+    }
+
+    /// A form that a page of another site sent, in the name of who was looking at it.
+    #[must_use]
+    pub fn foreign_form() -> Self {
+        Self::new(
+            Code::Forbidden,
+            "This form was sent from a page of another site. Open the page here and send it again.",
+        )
     }
 
     /// It clashes with what is there.
@@ -318,6 +327,24 @@ impl ApiError {
     #[must_use]
     pub fn code(&self) -> Code {
         self.0.code
+    }
+
+    /// Its HTTP status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.0.status
+    }
+
+    /// What went wrong, for people.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Seconds after which it is worth trying again, where that is known.
+    #[must_use]
+    pub fn retry_after_s(&self) -> Option<u32> {
+        self.0.retry_after_s
     }
 
     /// The body for a request, `{error, message, details, status_code, request_id}`.

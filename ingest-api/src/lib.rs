@@ -1,7 +1,7 @@
 //! Everything of TrustCard that speaks HTTP to callers, and the `record` stage that completes what it accepted.
 //!
 //! A submission goes through [`intake`]: URL, identity, room at the broker, row, acknowledgement, and only then 202. Reading
-//! ([`views`], [`pages`]) never touches the broker.
+//! ([`views`], [`pages`]) never touches the broker; how far the stages are behind (`live_lag`) is asked of it when somebody looks.
 //!
 //! - [`config`]: settings; [`state`]: what handlers work with; [`router`]: every path; [`server`]: listening and draining;
 //! - [`layers`]: what every request passes through; [`request_id`], [`metrics`], [`caller`], [`rate_limit`], [`cors`],
@@ -29,6 +29,7 @@ pub mod idempotency;
 pub mod intake;
 pub mod keys;
 pub mod layers;
+mod live_lag;
 pub mod metrics;
 pub mod openapi;
 pub mod pages;

@@ -10,6 +10,7 @@ pub mod events;
 pub mod feedback;
 pub mod health;
 pub mod home;
+pub mod pipeline;
 pub mod probes;
 pub mod quota;
 pub mod reports;

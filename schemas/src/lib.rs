@@ -32,6 +32,7 @@ pub mod topics;
 pub use envelope::{DecodeError, Event, Header, Input, Record, decode, encode};
 pub use events::deletion::{Deletion, ToScore};
 pub use events::detections::{Detections, PictureDetections, PictureFinding, Verdict};
+pub use events::feedback::FeedbackGiven;
 pub use events::result::AnalysisResult;
 pub use events::scraped::PostScraped;
 pub use events::submission::Submission;

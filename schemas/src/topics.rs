@@ -1,7 +1,7 @@
 //! Topic names, and which key each carries.
 //!
 //! Up to detections a record's key is the post id (the shortcode), so that all work on a post meets in one partition;
-//! `results` is keyed by analysis id; `results.latest` is compacted by post id.
+//! `results` and `feedback` are keyed by analysis id; `results.latest` is compacted by post id.
 
 /// What partners pushed, from the ingest API. Key: post id.
 pub const SUBMISSIONS: &str = "trustcard.submissions";
@@ -16,6 +16,8 @@ pub const DETECTIONS: &str = "trustcard.detections";
 pub const RESULTS: &str = "trustcard.results";
 /// The newest result of each post, compacted. Key: post id.
 pub const RESULTS_LATEST: &str = "trustcard.results.latest";
+/// Votes of readers that were counted, from the ingest API. Key: analysis id.
+pub const FEEDBACK: &str = "trustcard.feedback";
 
 /// How long `results` keeps a record unless it is configured otherwise, in hours.
 pub const RESULTS_H: u64 = 30 * 24;
@@ -79,6 +81,7 @@ pub fn all() -> Vec<String> {
         DETECTIONS,
         RESULTS,
         RESULTS_LATEST,
+        FEEDBACK,
     ];
     fixed
         .iter()

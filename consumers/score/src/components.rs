@@ -12,6 +12,8 @@ use crate::pictures::{Answer, PictureSummary, Tally};
 use crate::sources::SourceEvidence;
 use crate::text::{TextSignals, Unread};
 
+mod media;
+
 /// The components of one analysis.
 pub(crate) struct Components<'a> {
     pub detections: &'a Detections,
@@ -79,13 +81,13 @@ impl Components<'_> {
                 "ai_images",
             ),
             ocr: self.ocr_json(),
-            deepfake: self.detector_json(
+            deepfake: self.with_faces(self.detector_json(
                 self.deepfake,
                 &self.pictures.face_answers,
                 |picture| &picture.face_manipulation,
                 ["suspicious", "clean"],
                 "suspicious_images",
-            ),
+            )),
             fact_check: self.fact_check_json(),
             source_credibility: self.sources_json(),
             ocr_text: (!texts.is_empty()).then(|| texts.join("\n\n")),
@@ -94,10 +96,8 @@ impl Components<'_> {
 
     fn extraction_json(&self) -> Value {
         let tally = self.extraction();
-        let failures: Vec<Value> = self
-            .detections
-            .content
-            .media
+        let media = &self.detections.content.media;
+        let failures: Vec<Value> = media
             .iter()
             .filter_map(|media| {
                 let reason = media.failure?;
@@ -113,6 +113,8 @@ impl Components<'_> {
                 "media_fetched": tally.analysed,
                 "media_failed": tally.failed,
                 "failures": failures,
+                "media": media::kept(media),
+                "provenance": media::provenance(&self.detections.pictures),
                 "gen_ai_label": self.detections.content.gen_ai_label,
             }),
         )
@@ -187,6 +189,17 @@ impl Components<'_> {
         );
         json[counted] = json!(positives);
         json
+    }
+
+    /// Adds to what is said of each picture which faces are in it.
+    fn with_faces(&self, mut told: Value) -> Value {
+        let images = told["images"].as_array_mut().into_iter().flatten();
+        for (image, picture) in images.zip(&self.detections.pictures) {
+            if let Value::Object(image) = image {
+                image.extend(media::faces(picture));
+            }
+        }
+        told
     }
 
     fn ocr_json(&self) -> Value {

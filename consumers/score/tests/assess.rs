@@ -58,6 +58,7 @@ fn post(caption: Option<&str>, author: Option<bool>) -> Detections {
         },
         pictures: Vec::new(),
         runtime: None,
+        videos: Vec::new(),
     }
 }
 
@@ -80,6 +81,9 @@ fn read(text: &str) -> TextFinding {
         confidence: Some(0.9),
         model: Some("reader@2".to_owned()),
         reason: None,
+        lines: Vec::new(),
+        millis: None,
+        reused: false,
     }
 }
 
@@ -110,6 +114,12 @@ fn with_picture(
         ai_generated: ai,
         face_manipulation: face,
         text,
+        width: None,
+        height: None,
+        perceptual_hash: None,
+        copy_of: None,
+        faces: Vec::new(),
+        provenance: None,
     });
     detections
 }

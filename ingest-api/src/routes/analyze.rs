@@ -34,7 +34,7 @@ const ESTIMATED_TIME_S: u32 = 30;
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Accepted {
     /// Ask for its result under this id.
-    analysis_id: Uuid,
+    pub analysis_id: Uuid,
     /// The shortcode.
     post_id: String,
     /// Where it stands.
@@ -90,20 +90,27 @@ pub async fn analyze(
         // Callers choose their request ids, and proxies repeat them; what came in must be distinct all the same.
         let request_id = format!("{}/{}", id.as_str(), turn.request_id.simple());
         let (state, caller) = (state.clone(), caller.clone());
-        async move { submit(&state, &caller, (post, force), request_id, turn.started_at).await }
+        async move {
+            let accepted =
+                submit(&state, &caller, (post, force), request_id, turn.started_at).await?;
+            Answer::new(&accepted)
+        }
     })
     .await;
     Ok(charge::tell(&state, &caller, answer).await)
 }
 
 /// Submits a post at `now`, or finds the analysis that answers it.
-async fn submit(
+///
+/// # Errors
+/// 429 when the caller's quota is used up, 503 when the broker does not take it, 500 when the store does not.
+pub async fn submit(
     state: &AppState,
     caller: &Caller,
     (post, force): (PostRef, bool),
     request_id: String,
     now: Timestamp,
-) -> Result<Answer, ApiError> {
+) -> Result<Accepted, ApiError> {
     let charge = Charge::take(state, caller, 1, now).await?;
     let salt = force.then(|| request_id.clone());
     let origin = Origin::Single { request_id };
@@ -138,7 +145,7 @@ async fn submit(
         accepted?;
         state.results.forget(analysis_id).await;
     }
-    Answer::new(&accepted)
+    Ok(accepted)
 }
 
 fn parse(body: &[u8], max_url_length: usize) -> Result<(PostRef, bool), ApiError> {

@@ -7,12 +7,13 @@ use serde_json::Value;
 use trustcard_schemas::{Header, Record};
 
 /// Names of the golden records of events: a full and a minimal one each.
-pub const EVENTS: [&str; 5] = [
+pub const EVENTS: [&str; 6] = [
     "post-submitted.v1",
     "post-scraped.v1",
     "post-detected.v1",
     "analysis-deleted.v1",
     "analysis-finished.v1",
+    "feedback-given.v1",
 ];
 
 pub fn folder(name: &str) -> PathBuf {

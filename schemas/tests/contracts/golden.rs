@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use trustcard_schemas::{
-    AnalysisResult, DecodeError, Deletion, Detections, Event, Input, PostScraped, Record,
+    AnalysisResult, DecodeError, Deletion, Detections, Event, FeedbackGiven, Input, PostScraped, Record,
     Submission, ToScore, dead_letter::DeadLetter, decode, encode, topics,
 };
 
@@ -19,6 +19,7 @@ macro_rules! for_each_event {
             $check::<Detections>("post-detected.v1", suffix);
             $check::<Deletion>("analysis-deleted.v1", suffix);
             $check::<AnalysisResult>("analysis-finished.v1", suffix);
+            $check::<FeedbackGiven>("feedback-given.v1", suffix);
         }
     };
 }

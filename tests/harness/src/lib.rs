@@ -8,6 +8,7 @@
 pub mod answer;
 pub mod api;
 pub mod balance;
+pub mod browser;
 pub mod cluster;
 pub mod commit;
 pub mod cql_proxy;

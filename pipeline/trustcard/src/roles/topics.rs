@@ -50,7 +50,14 @@ pub fn watch(role: Role, parts: &Parts, shutdown: &Shutdown, tasks: &mut Tasks) 
 /// The topics a role reads or writes.
 fn needed(role: Role) -> Vec<String> {
     let (stages, others): (&[&str], &[&str]) = match role {
-        Role::Api => (&[], &[topics::SUBMISSIONS, topics::SUBMISSIONS_BULK]),
+        Role::Api => (
+            &[],
+            &[
+                topics::SUBMISSIONS,
+                topics::SUBMISSIONS_BULK,
+                topics::FEEDBACK,
+            ],
+        ),
         Role::Record => (
             &["record", "admit"],
             &[topics::SUBMISSIONS, topics::SUBMISSIONS_BULK],

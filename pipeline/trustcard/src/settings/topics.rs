@@ -59,6 +59,8 @@ pub struct PartitionsOf {
     pub results: Option<u32>,
     /// `trustcard.results.latest`.
     pub results_latest: Option<u32>,
+    /// `trustcard.feedback`.
+    pub feedback: Option<u32>,
     /// Each retry topic.
     pub retry: Option<u32>,
     /// Each dead-letter topic.
@@ -66,13 +68,14 @@ pub struct PartitionsOf {
 }
 
 impl PartitionsOf {
-    const fn all(&self) -> [Option<u32>; 7] {
+    const fn all(&self) -> [Option<u32>; 8] {
         [
             self.submissions,
             self.posts,
             self.detections,
             self.results,
             self.results_latest,
+            self.feedback,
             self.retry,
             self.dead_letters,
         ]
@@ -93,6 +96,8 @@ pub struct RetentionHours {
     pub results: u64,
     /// Tombstones on `trustcard.results.latest`, whose results are kept until newer ones replace them.
     pub results_latest_tombstones: u64,
+    /// `trustcard.feedback`.
+    pub feedback: u64,
     /// Retry topics; longer than the longest delay of a stage.
     pub retry: u64,
     /// Dead-letter topics.
@@ -107,6 +112,7 @@ impl Default for RetentionHours {
             detections: 30 * DAY,
             results: topics::RESULTS_H,
             results_latest_tombstones: topics::LATEST_TOMBSTONES_H,
+            feedback: 30 * DAY,
             retry: 7 * DAY,
             dead_letters: topics::DEAD_LETTERS_H,
         }
@@ -133,6 +139,7 @@ impl TopicsConfig {
                 topics::RESULTS_LATEST => {
                     (of.results_latest, hours.results_latest_tombstones, usual)
                 }
+                topics::FEEDBACK => (of.feedback, hours.feedback, usual),
                 name if is_dead_letters(name) => (of.dead_letters, hours.dead_letters, larger),
                 _ => (of.retry, hours.retry, larger),
             };
