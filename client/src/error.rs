@@ -46,3 +46,15 @@ pub enum Error {
     #[error("no HTTP client can be made: {0}")]
     Setup(reqwest::Error),
 }
+
+impl Error {
+    /// Whether the same request may well be answered a moment later: the API broke, or the connection to it.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Later { .. } => true,
+            Self::Refused { status, .. } => *status >= 500,
+            Self::UnknownBatch(_) | Self::Shape(_) | Self::Setup(_) => false,
+        }
+    }
+}

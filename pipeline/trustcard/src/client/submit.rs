@@ -4,6 +4,7 @@
 use std::{io::Read, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
+use indicatif::ProgressBar;
 use serde::Serialize;
 use serde_json::json;
 use trustcard_client::{BatchAnswer, Client, Error, Fault};
@@ -21,6 +22,15 @@ mod results_file;
 
 /// Before what the broker did not acknowledge is sent again.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Before a request is sent again that failed; after the last the command gives up.
+const AFTER_FAILURES: [Duration; 5] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+    Duration::from_secs(16),
+];
 
 /// What was sent.
 #[derive(Debug, Default)]
@@ -104,16 +114,8 @@ pub async fn send(client: &Client, urls: &[String], journal: &mut Journal) -> Re
                 Some(answer) => answer,
                 None => {
                     let key = journal.idempotency_key(&part);
-                    let answer = loop {
-                        match client.submit_batch(&part.urls, &key).await {
-                            Err(Error::Later { after, .. }) => {
-                                bar.set_message("waiting for room");
-                                tokio::time::sleep(after).await;
-                            }
-                            answer => break answer.map_err(told)?,
-                        }
-                    };
-                    bar.set_message("");
+                    let begun = chunk > 0 || round > 0;
+                    let answer = ask(client, &part.urls, &key, begun, &bar).await?;
                     journal.keep(&part, &answer)?;
                     answer
                 }
@@ -132,6 +134,42 @@ pub async fn send(client: &Client, urls: &[String], journal: &mut Journal) -> Re
     }
     bar.finish_and_clear();
     Ok(sent)
+}
+
+/// Sends one request, again when the API asks to wait or breaks, always under the same key. An API that does not answer the first
+/// request of all (`begun` is false) may not be there.
+async fn ask(
+    client: &Client,
+    urls: &[String],
+    key: &str,
+    begun: bool,
+    bar: &ProgressBar,
+) -> Result<BatchAnswer> {
+    let mut pauses = AFTER_FAILURES.into_iter();
+    loop {
+        let pause = match client.submit_batch(urls, key).await {
+            Ok(answer) => {
+                bar.set_message("");
+                return Ok(answer);
+            }
+            Err(Error::Later { after, .. }) => {
+                bar.set_message("waiting for room");
+                after
+            }
+            Err(error) => {
+                let hopeless =
+                    !error.is_transient() || (!begun && matches!(error, Error::Unreachable { .. }));
+                match pauses.next().filter(|_| !hopeless) {
+                    Some(pause) => {
+                        bar.set_message("the API fails, trying again");
+                        pause
+                    }
+                    None => return Err(told(error)),
+                }
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
 }
 
 impl Sent {

@@ -4,14 +4,14 @@ use std::{
     collections::BTreeSet,
     path::Path,
     process::{Output, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
-use axum::{Router, http::StatusCode};
+use axum::{
+    Router,
+    http::{HeaderMap, StatusCode},
+};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, time::Instant};
 use trustcard_tests::{
@@ -187,37 +187,50 @@ async fn the_example_in_python_submits_waits_and_reads() {
     assert_eq!(posts, expected);
 }
 
-/// The API can't be brought to every answer in seconds, so this one is played.
-#[tokio::test]
-async fn a_command_comes_back_when_it_is_asked_to_and_says_why_it_was_refused() {
-    let id = "2b0dab6d-a54e-5956-bd30-9c4f608965ad";
-    let asked = Arc::new(AtomicUsize::new(0));
-    let answers = Arc::clone(&asked);
-    let app = Router::new().fallback(async move || {
-        let json = [("content-type", "application/json"), ("retry-after", "1")];
-        let batch = json!({ "batch_id": id, "total": 1, "percent": 100.0, "later": "unknown",
-            "counts": { "pending": 0, "processing": 0, "completed": 1, "failed": 0 },
-            "created_at": "2026-11-20T09:31:00Z", "completed_at": "2026-11-20T09:31:02Z" });
-        let refused =
-            json!({ "error": "FORBIDDEN", "message": "Not with this key.", "details": {} });
-        match answers.fetch_add(1, Ordering::Relaxed) {
-            0 => (StatusCode::TOO_MANY_REQUESTS, json, "{}".to_owned()),
-            1 => (StatusCode::SERVICE_UNAVAILABLE, json, "no JSON".to_owned()),
-            2 => (StatusCode::OK, json, batch.to_string()),
-            3 => (StatusCode::FORBIDDEN, json, refused.to_string()),
-            _ => (StatusCode::OK, json, "[]".to_owned()),
-        }
+/// A played API: it can't be brought to every answer in seconds. It gives these answers, one a request, and then an empty list.
+async fn played(answers: Vec<(u16, String)>) -> (String, Arc<Mutex<Vec<String>>>) {
+    let keys = Arc::new(Mutex::new(Vec::new()));
+    let (kept, answers) = (Arc::clone(&keys), Mutex::new(answers.into_iter()));
+    let answers = Arc::new(answers);
+    let app = Router::new().fallback(async move |headers: HeaderMap| {
+        let key = headers
+            .get("idempotency-key")
+            .map(|key| key.to_str().unwrap());
+        kept.lock()
+            .unwrap()
+            .push(key.unwrap_or_default().to_owned());
+        let next = answers.lock().unwrap().next();
+        let (status, body) = next.unwrap_or((200, "[]".to_owned()));
+        let status = StatusCode::from_u16(status).unwrap();
+        (status, [("retry-after", "1")], body)
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
+    (url, keys)
+}
+
+#[tokio::test]
+async fn a_command_comes_back_when_it_is_asked_to_and_says_why_it_was_refused() {
+    let id = "2b0dab6d-a54e-5956-bd30-9c4f608965ad";
+    let batch = json!({ "batch_id": id, "total": 1, "percent": 100.0, "later": "unknown",
+        "counts": { "pending": 0, "processing": 0, "completed": 1, "failed": 0 },
+        "created_at": "2026-11-20T09:31:00Z", "completed_at": "2026-11-20T09:31:02Z" });
+    let forbidden = json!({ "error": "FORBIDDEN", "message": "Not with this key.", "details": {} });
+    let answers = [
+        (429, "{}".to_owned()),
+        (503, "no JSON".to_owned()),
+        (200, batch.to_string()),
+        (403, forbidden.to_string()),
+    ];
+    let (url, asked) = played(answers.to_vec()).await;
 
     let arguments = ["batch", id, "--json", "--api", &url];
     let began = Instant::now();
     let waited = run(&arguments).await;
     assert_eq!(waited.status.code(), Some(0), "{waited:?}");
     assert!(began.elapsed() >= Duration::from_secs(2), "twice a second");
-    assert_eq!(asked.load(Ordering::Relaxed), 3);
+    assert_eq!(asked.lock().unwrap().len(), 3);
     let refused = run(&arguments).await;
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(1), "{told}");
@@ -226,4 +239,30 @@ async fn a_command_comes_back_when_it_is_asked_to_and_says_why_it_was_refused() 
     let told = String::from_utf8_lossy(&strange.stderr).into_owned();
     assert_eq!(strange.status.code(), Some(1), "{told}");
     assert!(told.contains("shape"), "{told}");
+}
+
+#[tokio::test]
+async fn a_request_that_failed_is_sent_again_under_its_key_and_a_remainder_under_another() {
+    let id = |n: u8| format!("00000000-0000-4000-8000-00000000000{n}");
+    let item = |n: u8, index: u8| json!({ "index": index, "analysis_id": id(n), "post_id": "p" });
+    let full = json!({ "code": "BROKER_UNAVAILABLE", "message": "Send it again later." });
+    let part = json!({ "batch_id": id(1), "accepted": 1, "duplicates": 0, "items": [item(2, 1)],
+        "rejected": [{ "index": 0, "url": "cut", "error": full, "retryable": true }] });
+    let rest = json!({ "batch_id": id(3), "accepted": 1, "duplicates": 0, "items": [item(4, 0)] });
+    let answers = [
+        (500, "{}".to_owned()),
+        (202, part.to_string()),
+        (503, String::new()),
+        (202, rest.to_string()),
+    ];
+    let (url, keys) = played(answers.to_vec()).await;
+    let sent = run(&["submit", "first", "second", "--json", "--api", &url]).await;
+    assert_eq!(sent.status.code(), Some(0), "{sent:?}");
+    let document: Value = serde_json::from_slice(&sent.stdout).unwrap();
+    assert_eq!(document["batches"], json!([id(1), id(3)]));
+    assert_eq!(document["accepted"], 2);
+    let keys = keys.lock().unwrap();
+    assert_eq!(keys.len(), 4, "{keys:?}");
+    assert!(keys[0].len() == 36 && keys[0] == keys[1], "{keys:?}");
+    assert!(keys[2] == keys[3] && keys[1] != keys[2], "{keys:?}");
 }
