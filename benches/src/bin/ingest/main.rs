@@ -143,7 +143,7 @@ async fn load(leg: &Leg<'_>, time: Duration, urls_per_second: Option<f64>) -> Re
     let pause =
         urls_per_second.map(|rate| Duration::from_secs_f64((leg.urls * CONNECTIONS) as f64 / rate));
     let (cpu, began) = (cpu_seconds(leg.pid)?, Instant::now());
-    let mut clients = JoinSet::new();
+    let mut clients: JoinSet<Result<Vec<f64>>> = JoinSet::new();
     for client in 0..CONNECTIONS {
         let (address, path, urls) = (leg.address.to_owned(), leg.path.to_owned(), leg.urls);
         // Spread over one pause, so that they do not come at once.
