@@ -7,10 +7,10 @@ use super::*;
 
 static RULES: LazyLock<TextRules> = LazyLock::new(|| TextRules::load(None).unwrap());
 /// Repetitions in the short text, and in the long one.
-const SHORT: usize = 2_000;
+const SHORT: usize = 1_000;
 const LONG: usize = 4 * SHORT;
 /// Linear is 4, quadratic 16. Between them is room for what is noise.
-const MOST: f64 = 8.0;
+const MOST: f64 = 10.0;
 
 /// Time this thread has spent on a processor, so that what else runs on the machine does not count.
 fn on_cpu() -> Duration {
