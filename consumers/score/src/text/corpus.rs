@@ -18,6 +18,7 @@ const CLAIMS: [&str; 4] = [
     "factual",
     "authority_citation",
 ];
+const LANGUAGES: [&str; 5] = ["de", "en", "es", "fr", "pt"];
 const SETS: [&str; 3] = ["mended_by", "held_back", "unseen"];
 /// A figure may be this much below the recorded one: none is, but it is written with three digits.
 const SLACK: f64 = 0.001;
@@ -128,7 +129,7 @@ fn rows(file: &str) -> Vec<Row> {
 fn cases() -> Vec<Case> {
     let rules = TextRules::load(Some(&data("patterns"))).unwrap();
     let mut cases = Vec::new();
-    for language in ["de", "en", "es", "fr", "pt"] {
+    for language in LANGUAGES {
         for (file, whole) in [
             ("", None),
             (".mended", Some(SETS[0])),
@@ -280,11 +281,15 @@ fn no_sentence_of_the_corpus_is_an_example_of_the_patterns() {
                 .map(|example| example.as_str().unwrap().to_lowercase()),
         );
     }
-    for case in cases() {
-        assert!(
-            !examples.contains(&case.row.sentence.to_lowercase()),
-            "{}",
-            case.row.sentence
-        );
+    for language in LANGUAGES {
+        for file in ["", ".mended", ".unseen"] {
+            for row in rows(&format!("{language}{file}.tsv")) {
+                assert!(
+                    !examples.contains(&row.sentence.to_lowercase()),
+                    "{}",
+                    row.sentence
+                );
+            }
+        }
     }
 }
