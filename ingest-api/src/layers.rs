@@ -139,7 +139,7 @@ enum Form {
 }
 
 fn write_body(response: Response, error: &ApiError, id: &RequestId, form: &Form) -> Response {
-    let json = |media_type, told| {
+    let json = |media_type, told: serde_json::Value| {
         let body = Json(told).into_response().into_body();
         let media_type = [(header::CONTENT_TYPE, HeaderValue::from_static(media_type))];
         (media_type, body).into_response()

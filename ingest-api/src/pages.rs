@@ -12,7 +12,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use minijinja::{Environment, Value, context, value::Serde};
+use minijinja::{Environment, Value, context, syntax::SyntaxConfig, value::Serde};
 use sha2::{Digest, Sha256};
 use store::{AnalysisRow, StorePolicy};
 
@@ -81,8 +81,11 @@ impl Pages {
     /// When one is not a template.
     pub fn new(config: &ApiConfig) -> Result<Self, minijinja::Error> {
         let mut templates = Environment::new();
-        templates.set_trim_blocks(true);
-        templates.set_lstrip_blocks(true);
+        let syntax = SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build()?;
+        templates.set_syntax(syntax);
         for (name, template) in TEMPLATES {
             templates.add_template(name, template)?;
         }

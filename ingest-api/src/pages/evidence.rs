@@ -4,7 +4,7 @@
 //! another shape is left out, and the coverage of the result says why.
 
 use schemas::Reason;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 mod pictures;
