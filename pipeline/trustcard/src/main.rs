@@ -12,6 +12,7 @@ mod demo;
 mod dlq;
 mod exit;
 mod halts;
+mod inspect;
 mod keys;
 mod lag;
 mod migrate;
@@ -107,6 +108,7 @@ async fn run(command: cli::Command, settings: settings::Settings) -> Result<bool
         Command::Replay(args) => return replay::run(args, &settings).await,
         Command::Keys(command) => return keys::run(command, &settings).await,
         Command::Models(command) => models::run(command, &settings).await?,
+        Command::Inspect(args) => inspect::run(args, &settings).await?,
         // Shown before anything is started.
         Command::CheckConfig(_) => {}
     }
