@@ -77,7 +77,8 @@ impl Scorer {
     #[must_use]
     pub fn assess(&self, detections: &Detections, completed_at: Timestamp) -> AnalysisResult {
         let post = &detections.content;
-        let pictures = PictureSummary::of(&detections.pictures, &self.config.ai);
+        let pictures =
+            PictureSummary::of(&detections.pictures, &detections.videos, &self.config.ai);
         let parts = text_parts(detections);
         let links = links(parts.iter().map(|part| part.text));
         let signals = self.text.analyse(&parts, links.len(), &self.config.text);

@@ -158,6 +158,7 @@ impl Components<'_> {
                     "model": finding.model,
                     "millis": finding.millis,
                     "reused": finding.reused,
+                    "declared": picture.provenance.as_ref().and_then(|found| found.statement.as_deref()),
                 })
             })
             .collect();
@@ -217,6 +218,9 @@ impl Components<'_> {
                     "characters": picture.text.text.as_deref().map(|text| text.chars().count()),
                     "confidence": picture.text.confidence,
                     "model": picture.text.model,
+                    "width": picture.width,
+                    "height": picture.height,
+                    "lines": picture.text.lines,
                 })
             })
             .collect();
@@ -260,6 +264,15 @@ pub(crate) fn models(detections: &Detections) -> Vec<String> {
         }
         if had_a_say(picture.text.status) {
             models.extend(picture.text.model.clone());
+        }
+    }
+    for finding in detections
+        .videos
+        .iter()
+        .flat_map(|video| [&video.ai_generated, &video.face_manipulation])
+    {
+        if had_a_say(finding.status) {
+            models.extend(finding.model.clone());
         }
     }
     models.into_iter().collect()

@@ -48,6 +48,7 @@ fn ai(confidence: Option<f64>) -> Option<AiEvidence> {
         confidence,
         ai_images,
         total_images: 2,
+        declared: None,
     })
 }
 

@@ -60,6 +60,8 @@ pub enum Command {
     /// Fetch and check the models
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Look at local pictures and videos with every detector, and show what was seen
+    Inspect(crate::inspect::InspectArgs),
     /// Check the configuration and show every setting, its value and where that comes from, secrets hidden
     CheckConfig(CheckConfigArgs),
 }
@@ -115,6 +117,7 @@ impl Command {
             Self::Replay(_) => "replay",
             Self::Keys(_) => "keys",
             Self::Models(_) => "models",
+            Self::Inspect(_) => "inspect",
             Self::CheckConfig(_) => "check-config",
         }
     }

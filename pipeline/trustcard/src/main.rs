@@ -13,6 +13,7 @@ mod dlq;
 mod exit;
 mod explain;
 mod halts;
+mod inspect;
 mod keys;
 mod lag;
 mod migrate;
@@ -112,6 +113,7 @@ async fn run(command: cli::Command, settings: settings::Settings) -> Result<bool
         Command::Replay(args) => return replay::run(args, &settings).await,
         Command::Keys(command) => return keys::run(command, &settings).await,
         Command::Models(command) => models::run(command, &settings).await?,
+        Command::Inspect(args) => inspect::run(args, &settings).await?,
         // Shown before anything is started.
         Command::CheckConfig(_) => {}
     }

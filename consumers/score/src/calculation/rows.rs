@@ -37,12 +37,19 @@ pub(super) fn ai(evidence: &AiEvidence, config: &ScoringConfig) -> Option<Findin
     let row = Row {
         category: "AI-Generated Content",
         impact: -(confidence * config.ai.points * config.ai.factor),
-        reason: format!(
-            "Judged AI-generated: {} of {}, with a probability of up to {:.0} %.",
-            evidence.ai_images,
-            pictures(evidence.total_images),
-            confidence * 100.0
-        ),
+        reason: match &evidence.declared {
+            Some(statement) => format!(
+                "Declared AI-generated: {} of {}. {statement}",
+                evidence.ai_images,
+                pictures(evidence.total_images),
+            ),
+            None => format!(
+                "Judged AI-generated: {} of {}, with a probability of up to {:.0} %.",
+                evidence.ai_images,
+                pictures(evidence.total_images),
+                confidence * 100.0
+            ),
+        },
         working: format!(
             "-({confidence} x {} x {})",
             config.ai.points, config.ai.factor
