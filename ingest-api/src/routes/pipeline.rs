@@ -147,6 +147,7 @@ impl Stage {
             stage,
             input: topics::input(stage).unwrap_or_default(),
             output: match stage {
+                "admit" => topics::SUBMISSIONS,
                 "scrape" => topics::POSTS,
                 "detect" => topics::DETECTIONS,
                 "score" => topics::RESULTS,
