@@ -163,7 +163,7 @@ struct Parts {
 /// What judges faces.
 enum FaceParts {
     Head(Judge),
-    Own(ModelEntry, Vec<u8>, ClassifierEntry),
+    Own(Box<(ModelEntry, Vec<u8>, ClassifierEntry)>),
 }
 
 /// Places of the components among [`Faults`] and names.
@@ -242,7 +242,10 @@ impl Parts {
             if let Some(model) = registry.model(&entry.model) {
                 let file = model_file(model)?;
                 face_judge = match model.verified_on(&runtime) {
-                    Some(_) => Ok(FaceParts::Own(model.clone(), file, entry.clone())),
+                    Some(_) => {
+                        let own = (model.clone(), file, entry.clone());
+                        Ok(FaceParts::Own(Box::new(own)))
+                    }
                     None => Err(not_verified(&model.id(), &runtime)),
                 };
             }
@@ -308,8 +311,11 @@ impl Parts {
                 Ok(_) => Ok(FaceJudge::Head(judge.clone())),
                 Err(why) => Err(why.clone()),
             },
-            Ok(FaceParts::Own(entry, file, classifier)) => encoder(entry, file, FACE_JUDGE)?
-                .map(|encoder| FaceJudge::Own(encoder, classifier.clone())),
+            Ok(FaceParts::Own(own)) => {
+                let (entry, file, classifier) = &**own;
+                encoder(entry, file, FACE_JUDGE)?
+                    .map(|encoder| FaceJudge::Own(Box::new((encoder, classifier.clone()))))
+            }
         };
         Ok(Eyes {
             limits: self.config.picture,

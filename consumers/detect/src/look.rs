@@ -144,7 +144,7 @@ pub(crate) enum FaceJudge {
     /// A head on the features of the encoder that looks at whole pictures too.
     Head(Judge),
     /// An operator's own model.
-    Own(Encoder, ClassifierEntry),
+    Own(Box<(Encoder, ClassifierEntry)>),
 }
 
 impl Eyes {
@@ -255,7 +255,7 @@ impl Eyes {
         let judge = self.face_judge.as_mut().map_err(|why| why.clone())?;
         let (thresholds, id) = match judge {
             FaceJudge::Head(judge) => (judge.thresholds, judge.id.clone()),
-            FaceJudge::Own(_, entry) => (entry.thresholds, entry.id()),
+            FaceJudge::Own(own) => (own.1.thresholds, own.1.id()),
         };
         let mut largest: Option<f64> = None;
         let judged = faces
@@ -269,7 +269,8 @@ impl Eyes {
                     let features = encoder.features(&cut, Orientation::NoTransforms)?;
                     judge.head.probability(&features)
                 }
-                FaceJudge::Own(encoder, entry) => {
+                FaceJudge::Own(own) => {
+                    let (encoder, entry) = &mut **own;
                     let output = encoder.features(&cut, Orientation::NoTransforms)?;
                     entry.probability(&output)
                 }

@@ -1,7 +1,7 @@
 //! A result scored again from what it says itself, by other rules: its detections may be long gone, and nothing is sent anywhere.
 //! A result holds all that a score is made of, but for the threshold by which a model without one of its own would be judged.
 
-use schemas::events::detections::{PictureDetections, Status, TextFinding};
+use schemas::events::detections::{PictureDetections, ProvenanceFinding, Status, TextFinding};
 use schemas::events::scraped::{Author, MediaKind, Post};
 use schemas::{AnalysisResult, Detections, PictureFinding, Reason, Verdict};
 use serde::Deserialize;
@@ -19,6 +19,9 @@ struct Judged {
     verdict: Option<String>,
     probability: Option<f64>,
     model: Option<String>,
+    #[serde(default)]
+    declared_ai: bool,
+    declared: Option<String>,
 }
 
 /// One entry of `ocr.images`.
@@ -79,6 +82,11 @@ fn detections_of(result: &AnalysisResult) -> Option<Detections> {
             media_index: ai.media_index,
             kind: ai.kind,
             sha256: None,
+            provenance: ai.declared.clone().map(|statement| ProvenanceFinding {
+                declared_ai: ai.declared_ai,
+                statement: Some(statement),
+                ..ProvenanceFinding::silent()
+            }),
             ai_generated: finding(ai),
             face_manipulation: finding(face),
             text: TextFinding {
@@ -88,7 +96,15 @@ fn detections_of(result: &AnalysisResult) -> Option<Detections> {
                 confidence: read.confidence,
                 model: read.model,
                 reason: read.reason,
+                lines: Vec::new(),
+                millis: None,
+                reused: false,
             },
+            width: None,
+            height: None,
+            perceptual_hash: None,
+            copy_of: None,
+            faces: Vec::new(),
         }
     });
     Some(Detections {
@@ -120,5 +136,6 @@ fn detections_of(result: &AnalysisResult) -> Option<Detections> {
         },
         pictures: pictures.collect(),
         runtime: None,
+        videos: Vec::new(),
     })
 }

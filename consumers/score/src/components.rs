@@ -158,6 +158,7 @@ impl Components<'_> {
                     "model": finding.model,
                     "millis": finding.millis,
                     "reused": finding.reused,
+                    "declared_ai": picture.provenance.as_ref().is_some_and(|found| found.declared_ai),
                     "declared": picture.provenance.as_ref().and_then(|found| found.statement.as_deref()),
                 })
             })

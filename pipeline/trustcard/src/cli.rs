@@ -60,7 +60,7 @@ pub enum Command {
     /// Fetch and check the models
     #[command(subcommand)]
     Models(ModelsCommand),
-    /// Look at local pictures and videos with every detector, and show what was seen
+    /// Look at local pictures with every detector, and show what was seen
     Inspect(crate::inspect::InspectArgs),
     /// Check the configuration and show every setting, its value and where that comes from, secrets hidden
     CheckConfig(CheckConfigArgs),

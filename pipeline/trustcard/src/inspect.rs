@@ -1,4 +1,4 @@
-//! `trustcard inspect`: every detector on local pictures and videos, without broker, store or server.
+//! `trustcard inspect`: every detector on local pictures, without broker, store or server.
 
 mod files;
 
@@ -27,7 +27,7 @@ const SHOWN: usize = 60;
 /// Options of `inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// Pictures and videos, or folders of them
+    /// Pictures, or folders of them
     #[arg(required = true, value_name = "FILE|DIR")]
     pub paths: Vec<PathBuf>,
     /// One JSON line a file

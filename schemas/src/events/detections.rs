@@ -146,7 +146,7 @@ impl ProvenanceFinding {
 pub enum Credentials {
     /// There are none.
     Absent,
-    /// They can be read and fit the file, but their signature was not checked.
+    /// They are there and were read; neither their signature nor whether they fit the file was checked.
     Unverified,
     /// They are whole and signed, by an issuer that is not on the list of trusted ones.
     Valid,

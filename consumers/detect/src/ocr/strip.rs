@@ -13,7 +13,7 @@ const MAX_SAMPLES: u32 = 4;
 pub(super) fn reading_order(quad: Quad) -> Quad {
     let [a, b, c, d] = quad.0;
     if quad.height() >= quad.width() * 1.5 {
-        // Read upwards; the turner sees the other case.
+        // Read downwards; the turner sees the other case.
         Quad([b, c, d, a])
     } else {
         quad
