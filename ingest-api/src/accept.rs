@@ -77,7 +77,10 @@ mod tests {
     #[test]
     fn pages_go_to_browsers() {
         for (accept, page) in [
-            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true),
+            (
+                "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+                true,
+            ),
             ("text/html, application/json;q=0.5", true),
             ("text/html, application/json", false),
             ("text/html;q=0", false),

@@ -239,7 +239,14 @@ mod tests {
         for good in ["https://a.example", "http://127.0.0.1:8000"] {
             assert!(is_origin(good), "{good}");
         }
-        for odd in ["https://a.example/", "a.example", "ftp://a.example", "https://u@a.example", "https://", "https://a/b"] {
+        for odd in [
+            "https://a.example/",
+            "a.example",
+            "ftp://a.example",
+            "https://u@a.example",
+            "https://",
+            "https://a/b",
+        ] {
             assert!(!is_origin(odd), "{odd}");
         }
     }

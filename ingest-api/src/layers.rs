@@ -33,12 +33,7 @@ use crate::{
 const PROBES: [&str; 4] = ["/health", "/health/live", "/health/ready", "/metrics"];
 
 /// What people open in a browser: errors are pages there, for a browser.
-const PAGES: [&str; 4] = [
-    "/",
-    "/api/reports/{analysis_id}",
-    "/pipeline",
-    UNMATCHED,
-];
+const PAGES: [&str; 4] = ["/", "/api/reports/{analysis_id}", "/pipeline", UNMATCHED];
 
 /// What the layers work with.
 pub struct Around {

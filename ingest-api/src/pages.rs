@@ -39,12 +39,30 @@ const TEMPLATES: [(&str, &str); 11] = [
     ("pipeline.html", include_str!("../templates/pipeline.html")),
     ("error.html", include_str!("../templates/error.html")),
     ("report.html", include_str!("../templates/report.html")),
-    ("report/score.html", include_str!("../templates/report/score.html")),
-    ("report/text.html", include_str!("../templates/report/text.html")),
-    ("report/pictures.html", include_str!("../templates/report/pictures.html")),
-    ("report/sources.html", include_str!("../templates/report/sources.html")),
-    ("report/readers.html", include_str!("../templates/report/readers.html")),
-    ("report/about.html", include_str!("../templates/report/about.html")),
+    (
+        "report/score.html",
+        include_str!("../templates/report/score.html"),
+    ),
+    (
+        "report/text.html",
+        include_str!("../templates/report/text.html"),
+    ),
+    (
+        "report/pictures.html",
+        include_str!("../templates/report/pictures.html"),
+    ),
+    (
+        "report/sources.html",
+        include_str!("../templates/report/sources.html"),
+    ),
+    (
+        "report/readers.html",
+        include_str!("../templates/report/readers.html"),
+    ),
+    (
+        "report/about.html",
+        include_str!("../templates/report/about.html"),
+    ),
 ];
 
 /// A page, ready to be sent.

@@ -17,12 +17,32 @@ const NEUTRAL: &str = "#6b7280";
 
 /// A component as people call it, and what it looks at.
 const COMPONENTS: [(&str, &str, &str); 6] = [
-    ("instagram_extraction", "Reading the post", "Text, account and pictures"),
-    ("ai_detection", "AI-generated pictures", "Was a picture made by a generator?"),
+    (
+        "instagram_extraction",
+        "Reading the post",
+        "Text, account and pictures",
+    ),
+    (
+        "ai_detection",
+        "AI-generated pictures",
+        "Was a picture made by a generator?",
+    ),
     ("ocr", "Text in pictures", "What is written in them?"),
-    ("deepfake", "Manipulated faces", "Is a face synthetic or changed?"),
-    ("fact_check", "How the text argues", "Claims and warning signs"),
-    ("source_credibility", "Sources", "Who is linked, and how reliable?"),
+    (
+        "deepfake",
+        "Manipulated faces",
+        "Is a face synthetic or changed?",
+    ),
+    (
+        "fact_check",
+        "How the text argues",
+        "Claims and warning signs",
+    ),
+    (
+        "source_credibility",
+        "Sources",
+        "Who is linked, and how reliable?",
+    ),
 ];
 
 /// An analysis.
@@ -97,7 +117,10 @@ impl<'a> Report<'a> {
             completed_at: result.map(|result| words::minute(result.completed_at)),
             seconds: result.map(|result| words::number(views::processing_seconds(result))),
             scored: result.and_then(Scored::of),
-            checked: checks.iter().filter(|check| check.status == "completed").count(),
+            checked: checks
+                .iter()
+                .filter(|check| check.status == "completed")
+                .count(),
             checks,
             result,
         }
@@ -125,7 +148,9 @@ impl Check {
         let status = serde_json::to_value(coverage.status).ok();
         let status = status.and_then(|status| status.as_str().map(str::to_owned));
         let status = status.unwrap_or_default();
-        let known = COMPONENTS.iter().find(|(name, ..)| *name == coverage.component);
+        let known = COMPONENTS
+            .iter()
+            .find(|(name, ..)| *name == coverage.component);
         let (name, asks) = known.map_or_else(
             || (words::plain(&coverage.component), ""),
             |(_, name, asks)| ((*name).to_owned(), *asks),

@@ -86,7 +86,13 @@ mod tests {
         }
         let host = ("host", "trust.example:8000");
         assert!(ours(&[host, ("origin", "http://trust.example:8000")]));
-        for origin in ["null", "http://trust.example", "http://evil.example:8000", "", "/"] {
+        for origin in [
+            "null",
+            "http://trust.example",
+            "http://evil.example:8000",
+            "",
+            "/",
+        ] {
             assert!(!ours(&[host, ("origin", origin)]), "{origin}");
         }
     }
@@ -100,7 +106,9 @@ mod tests {
                 .unwrap();
             Form::read(request, 100, Duration::from_secs(1)).await
         };
-        let form = read(b"comment=a%0D%0Ab+%C3%A9&vote_type=false&vote_type=x").await.unwrap();
+        let form = read(b"comment=a%0D%0Ab+%C3%A9&vote_type=false&vote_type=x")
+            .await
+            .unwrap();
         assert_eq!(form.field("comment"), "a\nb é");
         assert_eq!(form.field("vote_type"), "false", "the first counts");
         assert_eq!(form.field("other"), "");

@@ -37,7 +37,10 @@ fn arc_to(score: f64) -> String {
         CENTRE.1 - RADIUS * angle.sin(),
     );
     let left = CENTRE.0 - RADIUS;
-    format!("M{left} {} A{RADIUS} {RADIUS} 0 0 1 {x:.2} {y:.2}", CENTRE.1)
+    format!(
+        "M{left} {} A{RADIUS} {RADIUS} 0 0 1 {x:.2} {y:.2}",
+        CENTRE.1
+    )
 }
 
 #[cfg(test)]

@@ -123,7 +123,10 @@ mod tests {
         assert_eq!(shown("plain", &[]), ["plain"]);
         assert_eq!(shown("", &[]), [""; 0]);
         let nested = [mark(0, 11, Kind::Claim), mark(6, 11, Kind::Flag)];
-        assert_eq!(shown("hello world!", &nested), ["[hello ]", "[<world>]", "!"]);
+        assert_eq!(
+            shown("hello world!", &nested),
+            ["[hello ]", "[<world>]", "!"]
+        );
         let crossing = [mark(0, 3, Kind::Claim), mark(2, 5, Kind::Flag)];
         assert_eq!(shown("abcdef", &crossing), ["[ab]", "[<c>]", "<de>", "f"]);
     }
@@ -146,7 +149,10 @@ mod tests {
         }
         for start in 0..=text.len() {
             for end in 0..=text.len() + 1 {
-                shown(text, &[mark(start, end, Kind::Flag), mark(0, end, Kind::Claim)]);
+                shown(
+                    text,
+                    &[mark(start, end, Kind::Flag), mark(0, end, Kind::Claim)],
+                );
             }
         }
     }

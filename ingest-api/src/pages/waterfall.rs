@@ -106,7 +106,10 @@ mod tests {
         let bars: Vec<_> = fall.steps.iter().map(|step| (step.x, step.width)).collect();
         assert_eq!(bars, [(75.0, 25.0), (60.0, 15.0), (60.0, 10.0)]);
         assert_eq!(fall.steps[0].points, "−25");
-        assert_eq!((fall.steps[2].points.as_str(), fall.steps[2].gain), ("+10", true));
+        assert_eq!(
+            (fall.steps[2].points.as_str(), fall.steps[2].gain),
+            ("+10", true)
+        );
         assert_eq!((fall.zero, fall.hundred, fall.beyond), (0.0, 100.0, None));
     }
 

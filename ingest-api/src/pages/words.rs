@@ -66,7 +66,13 @@ mod tests {
         ] {
             assert_eq!(number(value), text);
         }
-        assert_eq!((points(1.0), points(-1.0), points(0.0)), ("+1".into(), "−1".into(), "0".into()));
-        assert_eq!((percent(0.8547), percent(7.0)), ("85 %".into(), "100 %".into()));
+        assert_eq!(
+            (points(1.0), points(-1.0), points(0.0)),
+            ("+1".into(), "−1".into(), "0".into())
+        );
+        assert_eq!(
+            (percent(0.8547), percent(7.0)),
+            ("85 %".into(), "100 %".into())
+        );
     }
 }

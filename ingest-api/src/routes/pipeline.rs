@@ -100,9 +100,10 @@ impl Flow {
         let (beats, lag, halts) =
             tokio::join!(heartbeats(state), state.live_lag.now(), halts(state));
         let most = state.config.max_healthy_lag;
-        let stages = topics::STAGES.iter().zip(halts).map(|(stage, halt)| {
-            Stage::of(stage, beats.as_deref(), lag.as_deref(), halt, most)
-        });
+        let stages = topics::STAGES
+            .iter()
+            .zip(halts)
+            .map(|(stage, halt)| Stage::of(stage, beats.as_deref(), lag.as_deref(), halt, most));
         Self {
             at: state.clock.now(),
             stages: stages.collect(),
@@ -180,7 +181,10 @@ fn behind(stage: &str, lag: Option<&Lag>) -> (Option<i64>, Option<f64>) {
     };
     let known = group.problem.is_none();
     let records = group.partitions.iter().map(|partition| partition.lag);
-    let seconds = group.partitions.iter().map(|partition| partition.lag_seconds);
+    let seconds = group
+        .partitions
+        .iter()
+        .map(|partition| partition.lag_seconds);
     let sum = records.sum::<Option<i64>>().filter(|_| known);
     let oldest = seconds
         .collect::<Option<Vec<f64>>>()

@@ -129,13 +129,18 @@ async fn a_vote_that_was_counted_is_an_event() {
     let (api, path) = api().await;
     let body = json!({ "vote_type": "misleading", "comment": " <b>why</b> " });
     let told = vote(&api, &path, "203.0.113.1", &body).await.json();
-    vote(&api, &path, "203.0.113.1", &body).await.error(409, "CONFLICT");
+    vote(&api, &path, "203.0.113.1", &body)
+        .await
+        .error(409, "CONFLICT");
     let (headers, key, value) = api.record(topics::FEEDBACK).await;
     let given: FeedbackGiven = schemas::decode(&headers, Some(&value)).unwrap();
     assert_eq!(told["feedback_id"], given.feedback_id.to_string());
     assert!(path.contains(&given.analysis_id.to_string()));
     assert_eq!(key, given.analysis_id.to_string().as_bytes());
-    assert_eq!((given.vote_type, given.comment.as_deref()), (Opinion::Misleading, Some("<b>why</b>")));
+    assert_eq!(
+        (given.vote_type, given.comment.as_deref()),
+        (Opinion::Misleading, Some("<b>why</b>"))
+    );
     assert_eq!(given.given_at, api.now());
 }
 

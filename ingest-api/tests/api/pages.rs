@@ -19,7 +19,13 @@ fn page_of(answer: &Answer, status: u16) -> String {
         Some("text/html; charset=utf-8")
     );
     let lower = text.to_lowercase();
-    for forbidden in ["<script>", " style=", " onclick", "javascript:", "<img src=x"] {
+    for forbidden in [
+        "<script>",
+        " style=",
+        " onclick",
+        "javascript:",
+        "<img src=x",
+    ] {
         assert!(!lower.contains(forbidden), "{forbidden} in {text}");
     }
     assert!(text.len() < 60 * 1024, "{} bytes", text.len());
@@ -59,7 +65,10 @@ async fn a_report_escapes_everything_that_came_from_outside() {
     .await;
     let path = format!("/api/reports/{id}");
     let body = json!({ "vote_type": "false", "comment": NASTY });
-    assert_eq!(api.post(&format!("{path}/feedback"), &body).await.status, 201);
+    assert_eq!(
+        api.post(&format!("{path}/feedback"), &body).await.status,
+        201
+    );
     let text = page(&api.get(&path).await);
     let escaped = text.matches("alert(1)").count();
     assert!(escaped >= 15, "{escaped} in {text}");
@@ -67,17 +76,26 @@ async fn a_report_escapes_everything_that_came_from_outside() {
         text.contains("{{ 7 * 7 }}") && !text.contains("onload="),
         "{text}"
     );
-    let links = text.split("href=\"").skip(1).filter(|rest| {
-        !rest.starts_with('/') && !rest.starts_with('#')
-    });
+    let links = text
+        .split("href=\"")
+        .skip(1)
+        .filter(|rest| !rest.starts_with('/') && !rest.starts_with('#'));
     assert_eq!(links.count(), 1, "the post's own address alone: {text}");
     // The text is whole, whatever was marked in it.
-    let (_, rest) = text.split_once("<blockquote class=\"words\" dir=\"auto\">").unwrap();
+    let (_, rest) = text
+        .split_once("<blockquote class=\"words\" dir=\"auto\">")
+        .unwrap();
     let (quoted, _) = rest.split_once("</blockquote>").unwrap();
     let mut plain = String::new();
     let mut inside = false;
     let notes = quoted.split("<a class=\"note\"").enumerate();
-    let without_notes = notes.map(|(i, part)| if i == 0 { part } else { part.split_once("</a>").unwrap().1 });
+    let without_notes = notes.map(|(i, part)| {
+        if i == 0 {
+            part
+        } else {
+            part.split_once("</a>").unwrap().1
+        }
+    });
     for c in without_notes.collect::<String>().chars() {
         match c {
             '<' => inside = true,
@@ -86,7 +104,11 @@ async fn a_report_escapes_everything_that_came_from_outside() {
             _ => {}
         }
     }
-    let plain = plain.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#x2f;", "/");
+    let plain = plain
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&#x2f;", "/");
     assert_eq!(plain, NASTY);
 }
 
@@ -174,10 +196,18 @@ async fn a_picture_is_shown_with_its_faces_and_nothing_else_is_served() {
         assert!(text.contains(part), "{part} missing in {text}");
     }
     let served = api.get(&format!("{path}/pictures/0")).await;
-    assert_eq!((served.status, served.body.as_slice()), (200, &b"\x89PNG picture"[..]));
+    assert_eq!(
+        (served.status, served.body.as_slice()),
+        (200, &b"\x89PNG picture"[..])
+    );
     assert_eq!(served.header("content-type"), Some("image/png"));
     assert_eq!(served.header("x-content-type-options"), Some("nosniff"));
-    assert!(served.header("content-security-policy").unwrap().contains("sandbox"));
+    assert!(
+        served
+            .header("content-security-policy")
+            .unwrap()
+            .contains("sandbox")
+    );
     for other in ["1", "2", "3", "9", "-1", "x", "..%2f0"] {
         let answer = api.get(&format!("{path}/pictures/{other}")).await;
         answer.error(404, "RESOURCE_NOT_FOUND");
@@ -224,18 +254,27 @@ async fn a_vote_by_form_is_a_vote_like_any_other() {
     assert!(page_of(&foreign, 403).contains("another site"));
     let nothing = vote(&[], "comment=so+long").await;
     let nothing = page_of(&nothing, 422);
-    assert!(nothing.contains("Choose one") && nothing.contains("so long</textarea>"), "{nothing}");
+    assert!(
+        nothing.contains("Choose one") && nothing.contains("so long</textarea>"),
+        "{nothing}"
+    );
     let long = format!("vote_type=false&comment={}", "x".repeat(1001));
     assert!(page_of(&vote(&[], &long).await, 422).contains("1001 characters"));
     let same = ("sec-fetch-site", "same-origin");
     let taken = vote(&[same], "vote_type=misleading&comment=a%0D%0Ab").await;
-    assert_eq!((taken.status, taken.header("location")), (303, Some(format!("{path}?vote=counted#readers").as_str())));
+    assert_eq!(
+        (taken.status, taken.header("location")),
+        (303, Some(format!("{path}?vote=counted#readers").as_str()))
+    );
     let read = page(&api.get(&format!("{path}?vote=counted")).await);
     for part in ["your vote was counted", "1 vote on", "a\nb", "1 (100 %)"] {
         assert!(read.contains(part), "{part} missing in {read}");
     }
     let again = page_of(&vote(&[same], "vote_type=accurate").await, 409);
-    assert!(again.contains("You have voted on this analysis before"), "{again}");
+    assert!(
+        again.contains("You have voted on this analysis before"),
+        "{again}"
+    );
     let told = api.get_json(&format!("{path}/feedback")).await;
     assert_eq!(told["summary"]["total_votes"], 1);
     assert_eq!(told["recent_comments"][0]["comment"], "a\nb");
@@ -246,9 +285,18 @@ async fn a_vote_by_form_is_a_vote_like_any_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_home_form_submits_and_tells_what_is_wrong() {
     let api = Api::start().await;
-    let send = async |body: &str| api.send("POST", "/", &[FORM, BROWSER], body.as_bytes()).await;
-    let refused = page_of(&send("url=https%3A%2F%2Fexample.com%2F%22%3E%3Cb%3E").await, 422);
-    assert!(refused.contains("This address") && refused.contains("aria-invalid"), "{refused}");
+    let send = async |body: &str| {
+        api.send("POST", "/", &[FORM, BROWSER], body.as_bytes())
+            .await
+    };
+    let refused = page_of(
+        &send("url=https%3A%2F%2Fexample.com%2F%22%3E%3Cb%3E").await,
+        422,
+    );
+    assert!(
+        refused.contains("This address") && refused.contains("aria-invalid"),
+        "{refused}"
+    );
     assert!(refused.contains("&quot;&gt;&lt;b&gt;"), "{refused}");
     let taken = send("url=+https%3A%2F%2Fwww.instagram.com%2Fp%2FFORMED%2F").await;
     assert_eq!(taken.status, 303, "{}", taken.text());
@@ -262,10 +310,17 @@ async fn the_home_form_submits_and_tells_what_is_wrong() {
 async fn errors_are_pages_for_browsers_and_json_for_others() {
     let api = Api::start().await;
     let unknown = format!("/api/reports/{}", uuid::Uuid::from_u128(1));
-    for (path, status) in [(unknown.as_str(), 404), ("/api/reports/x", 422), ("/nowhere", 404)] {
+    for (path, status) in [
+        (unknown.as_str(), 404),
+        ("/api/reports/x", 422),
+        ("/nowhere", 404),
+    ] {
         let answer = api.send("GET", path, &[BROWSER], b"").await;
         let text = page_of(&answer, status);
-        assert!(text.contains(answer.header("x-request-id").unwrap()), "{text}");
+        assert!(
+            text.contains(answer.header("x-request-id").unwrap()),
+            "{text}"
+        );
         let mut headers = answer.headers.iter();
         assert!(headers.any(|(name, value)| name == "vary" && value == "accept"));
         let program = api.get(path).await;
@@ -286,19 +341,33 @@ async fn the_pipeline_is_shown_to_people_and_programs() {
         at: api.now(),
         details: json!({ "per_second": 2.5, "in_flight": 3, "dead_letters": 0 }),
     };
-    store::Operations::heartbeat(&*api.store, &beat, api.now()).await.unwrap();
+    store::Operations::heartbeat(&*api.store, &beat, api.now())
+        .await
+        .unwrap();
     api.analyze(&url("WAITS")).await.id();
     let accept = [("accept", "application/json")];
     let told = api.send("GET", "/pipeline", &accept, b"").await.json();
-    assert_eq!((&told["store_answers"], &told["broker_answers"]), (&json!(true), &json!(true)));
+    assert_eq!(
+        (&told["store_answers"], &told["broker_answers"]),
+        (&json!(true), &json!(true))
+    );
     let stage = |name: &str| {
         let stages = told["stages"].as_array().unwrap();
         stages.iter().find(|one| one["stage"] == name).unwrap()
     };
-    assert_eq!((&stage("detect")["members"], &stage("detect")["per_second"]), (&json!(1), &json!(2.5)));
-    assert_eq!((&stage("record")["lag"], &stage("record")["state"]), (&json!(1), &json!("dead")));
+    assert_eq!(
+        (&stage("detect")["members"], &stage("detect")["per_second"]),
+        (&json!(1), &json!(2.5))
+    );
+    assert_eq!(
+        (&stage("record")["lag"], &stage("record")["state"]),
+        (&json!(1), &json!("dead"))
+    );
     let text = page(&api.get("/pipeline").await);
-    assert!(text.contains("2.5 a second") && text.contains("No member of it lives"), "{text}");
+    assert!(
+        text.contains("2.5 a second") && text.contains("No member of it lives"),
+        "{text}"
+    );
     assert!(!text.contains("secret-host"), "instances stay inside");
 }
 

@@ -24,7 +24,9 @@ fn has_the_headers(answer: &Answer, what: &str) {
     let policies = answer.headers.iter();
     let policies = policies.filter(|(key, _)| key == "content-security-policy");
     let policies: Vec<&str> = policies.map(|(_, value)| value.as_str()).collect();
-    let is_page = answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+    let is_page = answer
+        .header("content-type")
+        .is_some_and(|kind| kind.starts_with("text/html"));
     let [policy] = policies[..] else {
         panic!("{policies:?} of {what}");
     };
@@ -35,7 +37,10 @@ fn has_the_headers(answer: &Answer, what: &str) {
         _ => rest,
     };
     assert_eq!(first, "default-src 'self'", "{what}");
-    assert_eq!(rest, "frame-ancestors 'none'; base-uri 'self'; form-action 'self'", "{what}");
+    assert_eq!(
+        rest, "frame-ancestors 'none'; base-uri 'self'; form-action 'self'",
+        "{what}"
+    );
     for name in ["server", "x-powered-by"] {
         assert_eq!(answer.header(name), None, "{what}");
     }

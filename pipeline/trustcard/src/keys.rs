@@ -268,7 +268,8 @@ impl<'a> Keys<'a> {
         self.set_quota(holder, quota).await?;
         let [minute, hour, day] = self.config.limits(quota).0;
         if self.options.json {
-            let told = json!({ "holder": holder, "per_minute": minute, "per_hour": hour, "per_day": day });
+            let told =
+                json!({ "holder": holder, "per_minute": minute, "per_hour": hour, "per_day": day });
             say!("{told}");
         } else {
             say!("{holder} may submit {minute} URLs a minute, {hour} an hour and {day} a day.");

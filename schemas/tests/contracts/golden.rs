@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use trustcard_schemas::{
-    AnalysisResult, DecodeError, Deletion, Detections, Event, FeedbackGiven, Input, PostScraped, Record,
-    Submission, ToScore, dead_letter::DeadLetter, decode, encode, topics,
+    AnalysisResult, DecodeError, Deletion, Detections, Event, FeedbackGiven, Input, PostScraped,
+    Record, Submission, ToScore, dead_letter::DeadLetter, decode, encode, topics,
 };
 
 use crate::fixtures;

@@ -2,12 +2,7 @@
 //!
 //! A command is a JSON object with a number and a NUL behind it; its answer carries the number, everything else is an event.
 
-use std::{
-    collections::VecDeque,
-    path::Path,
-    process::Stdio,
-    time::Duration,
-};
+use std::{collections::VecDeque, path::Path, process::Stdio, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -42,7 +37,11 @@ impl Browser {
         // The protocol's pipes are the descriptors 3 and 4; a shell puts them there.
         let mut command = Command::new("sh");
         command
-            .args(["-c", "exec chromium \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1", "sh"])
+            .args([
+                "-c",
+                "exec chromium \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1",
+                "sh",
+            ])
             .args([
                 "--headless",
                 "--no-sandbox",
@@ -163,7 +162,8 @@ impl Browser {
 
     /// Makes the page as wide as this, in pixels, and light or dark.
     pub async fn look(&mut self, width: u32, scheme: &str) {
-        let size = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500 });
+        let size =
+            json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500 });
         self.call("Emulation.setDeviceMetricsOverride", size).await;
         let scheme = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         self.call("Emulation.setEmulatedMedia", json!({ "features": scheme }))

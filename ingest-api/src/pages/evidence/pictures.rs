@@ -101,7 +101,10 @@ impl Verdict {
                 text: format!("{good}{sure}"),
             },
             ("inconclusive", _) => open(format!("can't be told{sure}")),
-            _ => open(format!("not checked: {}", sentence(finding.reason.as_deref()))),
+            _ => open(format!(
+                "not checked: {}",
+                sentence(finding.reason.as_deref())
+            )),
         }
     }
 }
@@ -118,7 +121,11 @@ pub fn pictures(result: &AnalysisResult) -> Vec<Picture> {
     let mut places: Vec<(u32, &str)> = media
         .iter()
         .map(|file| (file.media_index, file.kind.as_str()))
-        .chain(generated.iter().map(|one| (one.media_index, one.kind.as_str())))
+        .chain(
+            generated
+                .iter()
+                .map(|one| (one.media_index, one.kind.as_str())),
+        )
         .filter(|(_, kind)| ["image", "thumbnail"].contains(kind))
         .collect();
     places.sort_unstable();

@@ -56,21 +56,27 @@ impl Origin {
     fn of(found: FoundOrigin) -> Self {
         let credentials = match found.c2pa.as_str() {
             "unverified" => Some("content credentials whose signature was not checked"),
-            "valid" => Some("content credentials signed by an issuer that is not on the list of trusted ones"),
+            "valid" => Some(
+                "content credentials signed by an issuer that is not on the list of trusted ones",
+            ),
             "trusted" => Some("content credentials of a trusted issuer"),
             "invalid" => Some("content credentials that are broken or belong to another file"),
             _ => None,
         };
         let issuer = found.issuer.map(|issuer| format!(" (issuer: {issuer})"));
-        let credentials = credentials
-            .map(|text| format!("It carries {text}{}.", issuer.unwrap_or_default()));
-        let generator = found.generator.map(|name| format!("It names the generator {name}."));
+        let credentials =
+            credentials.map(|text| format!("It carries {text}{}.", issuer.unwrap_or_default()));
+        let generator = found
+            .generator
+            .map(|name| format!("It names the generator {name}."));
         let said = match (found.statement, credentials) {
             (Some(statement), _) => statement,
             (None, Some(credentials)) => credentials,
             (None, None) => match (found.status.as_str(), generator) {
                 ("completed", Some(generator)) => generator,
-                ("completed", None) => "The file says nothing of its origin; most sites strip it.".to_owned(),
+                ("completed", None) => {
+                    "The file says nothing of its origin; most sites strip it.".to_owned()
+                }
                 _ => format!("Not checked: {}.", sentence(found.reason.as_deref())),
             },
         };

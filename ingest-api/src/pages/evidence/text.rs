@@ -153,7 +153,9 @@ fn texts(result: &AnalysisResult) -> Vec<Source<'_>> {
 }
 
 fn read_in_pictures(found: &ComponentResults) -> Vec<Source<'_>> {
-    let images = found.ocr["images"].as_array().map_or(&[][..], Vec::as_slice);
+    let images = found.ocr["images"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
     let texts = images.iter().enumerate().filter_map(|(picture, image)| {
         let number = image["media_index"].as_u64()?.saturating_add(1);
         Some(Source {
@@ -184,7 +186,11 @@ impl FoundClaim {
             number,
             name: words::plain(&self.kind),
             text: self.text,
-            notes: notes.iter().filter(|(is, _)| *is).map(|(_, note)| *note).collect(),
+            notes: notes
+                .iter()
+                .filter(|(is, _)| *is)
+                .map(|(_, note)| *note)
+                .collect(),
         }
     }
 }

@@ -94,7 +94,10 @@ fn stroke(text: &str) -> Vec<Point> {
         .filter_map(|digit| digit.to_digit(10))
         .map(f64::from)
         .collect();
-    let points: Vec<Point> = digits.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect();
+    let points: Vec<Point> = digits
+        .chunks_exact(2)
+        .map(|pair| [pair[0], pair[1]])
+        .collect();
     match how {
         "c" => (0..SMOOTH).fold(points, |points, _| cut(&points, false)),
         "o" => {
@@ -148,6 +151,9 @@ mod tests {
         assert_eq!((open[0], *open.last().unwrap()), ([0.0, 0.0], [0.0, 6.0]));
         let closed = stroke("o00404606");
         assert_eq!(closed[0], *closed.last().unwrap());
-        assert!(closed.iter().all(|point| *point != [0.0, 0.0]), "no corner is left");
+        assert!(
+            closed.iter().all(|point| *point != [0.0, 0.0]),
+            "no corner is left"
+        );
     }
 }

@@ -86,7 +86,10 @@ async fn see(browser: &mut Browser, url: &str, name: &str, axe: Option<&str>) {
             let wide = browser
                 .evaluate("document.documentElement.scrollWidth")
                 .await;
-            assert!(wide.as_u64().unwrap() <= u64::from(width), "{name} at {width} is {wide} wide");
+            assert!(
+                wide.as_u64().unwrap() <= u64::from(width),
+                "{name} at {width} is {wide} wide"
+            );
             let picture = browser.screenshot().await;
             keep(&format!("{name}-{width}-{scheme}.png"), &picture);
         }
@@ -108,7 +111,9 @@ async fn submit(browser: &mut Browser, home: &str, post: &str) {
     );
     browser.evaluate(&typed).await;
     browser
-        .until("location.pathname.startsWith('/api/reports/') && document.readyState === 'complete'")
+        .until(
+            "location.pathname.startsWith('/api/reports/') && document.readyState === 'complete'",
+        )
         .await;
 }
 
@@ -139,38 +144,73 @@ async fn a_post_is_submitted_watched_read_voted_on_and_printed() {
     see(&mut browser, &home, "home", axe).await;
     submit(&mut browser, &home, POST).await;
     let seen = browser.evaluate("sessionStorage.getItem('seen')").await;
-    assert!(seen.as_str().is_some_and(|seen| seen.contains("complete")), "{seen}");
+    assert!(
+        seen.as_str().is_some_and(|seen| seen.contains("complete")),
+        "{seen}"
+    );
     let card = browser.evaluate("location.href").await;
     let card = card.as_str().unwrap().to_owned();
     see(&mut browser, &card, "card", axe).await;
     let read = text(&mut browser).await;
-    for part in ["of 100", "What was checked", "not checked", "Every post", "Warning signs", "no truth engine", "Scoring"] {
+    for part in [
+        "of 100",
+        "What was checked",
+        "not checked",
+        "Every post",
+        "Warning signs",
+        "no truth engine",
+        "Scoring",
+    ] {
         assert!(read.contains(part), "{part} missing in {read}");
     }
     let shown = browser
         .evaluate("[document.querySelectorAll('mark.flag').length, [...document.images].filter(one => one.naturalWidth > 0).length]")
         .await;
-    assert!(shown[0].as_u64() > Some(2) && shown[1].as_u64() > Some(0), "{shown}");
+    assert!(
+        shown[0].as_u64() > Some(2) && shown[1].as_u64() > Some(0),
+        "{shown}"
+    );
 
-    vote(&mut browser, "misleading", "<script>document.title = 'x'</script>").await;
-    browser.until("location.search === '?vote=counted' && document.readyState === 'complete'").await;
+    vote(
+        &mut browser,
+        "misleading",
+        "<script>document.title = 'x'</script>",
+    )
+    .await;
+    browser
+        .until("location.search === '?vote=counted' && document.readyState === 'complete'")
+        .await;
     let read = text(&mut browser).await;
-    for part in ["your vote was counted", "1 vote on this post", "<script>document.title"] {
+    for part in [
+        "your vote was counted",
+        "1 vote on this post",
+        "<script>document.title",
+    ] {
         assert!(read.contains(part), "{part} missing in {read}");
     }
     vote(&mut browser, "accurate", "again").await;
-    browser.until("document.querySelector('.notice.bad') !== null && document.readyState === 'complete'").await;
+    browser
+        .until(
+            "document.querySelector('.notice.bad') !== null && document.readyState === 'complete'",
+        )
+        .await;
     let refused = browser
         .evaluate("[performance.getEntriesByType('navigation')[0].responseStatus, document.getElementById('comment').value]")
         .await;
     assert_eq!(refused, json!([409, "again"]));
-    assert!(text(&mut browser).await.contains("1 vote on this post"), "it changed nothing");
+    assert!(
+        text(&mut browser).await.contains("1 vote on this post"),
+        "it changed nothing"
+    );
     accessible(&mut browser, axe, "the card after a second vote").await;
     let again = browser.screenshot().await;
     keep("card-voted-again.png", &again);
     // The browser logs that the answer was a 409: that is all.
     let complaints = browser.complaints().await;
-    assert!(complaints.iter().all(|one| one.contains("409")), "{complaints:?}");
+    assert!(
+        complaints.iter().all(|one| one.contains("409")),
+        "{complaints:?}"
+    );
 
     browser.look(1280, "dark").await;
     browser.open(&card).await;
@@ -183,13 +223,28 @@ async fn a_post_is_submitted_watched_read_voted_on_and_printed() {
     submit(&mut browser, &home, GONE).await;
     let failed = browser.evaluate("location.href").await;
     see(&mut browser, failed.as_str().unwrap(), "failed", axe).await;
-    see(&mut browser, &format!("{}/pipeline", up.url), "pipeline", axe).await;
-    browser.until("document.querySelector('#stage-score dd[data-key=members]').textContent === '1'").await;
+    see(
+        &mut browser,
+        &format!("{}/pipeline", up.url),
+        "pipeline",
+        axe,
+    )
+    .await;
+    browser
+        .until("document.querySelector('#stage-score dd[data-key=members]').textContent === '1'")
+        .await;
     browser.complaints().await;
-    let unknown = format!("{}/api/reports/00000000-0000-4000-8000-000000000000", up.url);
+    let unknown = format!(
+        "{}/api/reports/00000000-0000-4000-8000-000000000000",
+        up.url
+    );
     browser.look(768, "light").await;
     browser.open(&unknown).await;
-    assert!(text(&mut browser).await.contains("There is no such analysis"));
+    assert!(
+        text(&mut browser)
+            .await
+            .contains("There is no such analysis")
+    );
     accessible(&mut browser, axe, "an unknown card").await;
     let picture = browser.screenshot().await;
     keep("unknown.png", &picture);
@@ -224,7 +279,10 @@ async fn forms_work_without_a_script_and_a_waiting_card_refreshes_itself() {
     let up = Up::start(data.path(), &["--sample-site", "--no-ml"], &[]).await;
     let mut browser = Browser::start(&data.path().join("browser")).await;
     browser
-        .call("Emulation.setScriptExecutionDisabled", json!({ "value": true }))
+        .call(
+            "Emulation.setScriptExecutionDisabled",
+            json!({ "value": true }),
+        )
         .await;
     browser.look(768, "light").await;
     browser.open(&format!("{}/", up.url)).await;
@@ -234,7 +292,9 @@ async fn forms_work_without_a_script_and_a_waiting_card_refreshes_itself() {
     let find = json!({ "nodeId": root, "selector": "#url" });
     let field = browser.call("DOM.querySelector", find).await["nodeId"].clone();
     browser.call("DOM.focus", json!({ "nodeId": field })).await;
-    browser.call("Input.insertText", json!({ "text": POST })).await;
+    browser
+        .call("Input.insertText", json!({ "text": POST }))
+        .await;
     let enter = json!({ "type": "keyDown", "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r" });
     browser.call("Input.dispatchKeyEvent", enter).await;
     let card = until_url(&mut browser, "/api/reports/").await;
@@ -255,7 +315,10 @@ async fn until_url(browser: &mut Browser, part: &str) -> String {
         loop {
             let history = browser.call("Page.getNavigationHistory", json!({})).await;
             let current = history["currentIndex"].as_u64().unwrap() as usize;
-            let url = history["entries"][current]["url"].as_str().unwrap().to_owned();
+            let url = history["entries"][current]["url"]
+                .as_str()
+                .unwrap()
+                .to_owned();
             if url.contains(part) {
                 return url;
             }
