@@ -126,7 +126,7 @@ mod tests {
     fn it_is_a_picture_of_the_score() {
         let decode = |score| {
             let png = preview(score).png();
-            assert!(png.len() < 60_000, "{} bytes", png.len());
+            assert!(png.len() < 120_000, "{} bytes", png.len());
             image::load_from_memory(&png).unwrap().to_rgb8()
         };
         let (low, high) = (decode(Some(10.0)), decode(Some(90.0)));
