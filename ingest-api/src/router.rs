@@ -69,6 +69,7 @@ fn described(metrics: bool) -> (Router<AppState>, OpenApi) {
             "/api/reports/{analysis_id}/preview.png",
             get(reports::preview),
         )
+        .route("/assets/icon.svg", get(home::icon))
         .route("/assets/home.js", get(home::script))
         .route("/assets/pipeline.js", get(pipeline::script))
         .route("/docs/", get(docs::index))
@@ -83,9 +84,10 @@ mod tests {
     use super::*;
 
     /// Paths that no document describes: files of pages.
-    const FILES: [&str; 6] = [
+    const FILES: [&str; 7] = [
         "/api/reports/{analysis_id}/pictures/{index}",
         "/api/reports/{analysis_id}/preview.png",
+        "/assets/icon.svg",
         "/assets/home.js",
         "/assets/pipeline.js",
         "/docs/",

@@ -105,6 +105,14 @@ pub async fn submit(
     Ok(Redirect::to(&report).into_response())
 }
 
+/// The icon of every page.
+pub async fn icon() -> impl IntoResponse {
+    (
+        [(header::CONTENT_TYPE, "image/svg+xml")],
+        include_str!("../../templates/icon.svg"),
+    )
+}
+
 /// The script of the home page.
 pub async fn script() -> impl IntoResponse {
     (SCRIPT, include_str!("../../templates/home.js"))

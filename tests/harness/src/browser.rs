@@ -86,6 +86,18 @@ impl Browser {
     /// # Panics
     /// When it is refused, or not answered in time.
     pub async fn call(&mut self, method: &str, parameters: Value) -> Value {
+        let answer = self.try_call(method, parameters).await;
+        answer.unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// Like [`Browser::call`], for what may be refused: between two pages there is none.
+    ///
+    /// # Errors
+    /// What the browser says.
+    ///
+    /// # Panics
+    /// When it is not answered in time.
+    pub async fn try_call(&mut self, method: &str, parameters: Value) -> Result<Value, Value> {
         self.commands += 1;
         let id = self.commands;
         let mut command = json!({ "id": id, "method": method, "params": parameters });
@@ -98,8 +110,10 @@ impl Browser {
         loop {
             let message = self.read().await;
             if message["id"] == id {
-                assert!(message["error"].is_null(), "{method}: {}", message["error"]);
-                return message["result"].clone();
+                return match &message["error"] {
+                    Value::Null => Ok(message["result"].clone()),
+                    error => Err(error.clone()),
+                };
             }
             self.events.push_back(message);
         }

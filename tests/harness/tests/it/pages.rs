@@ -313,7 +313,8 @@ async fn forms_work_without_a_script_and_a_waiting_card_refreshes_itself() {
 async fn until_url(browser: &mut Browser, part: &str) -> String {
     let looking = async {
         loop {
-            let history = browser.call("Page.getNavigationHistory", json!({})).await;
+            let asked = browser.try_call("Page.getNavigationHistory", json!({}));
+            let Ok(history) = asked.await else { continue };
             let current = history["currentIndex"].as_u64().unwrap() as usize;
             let url = history["entries"][current]["url"]
                 .as_str()
@@ -331,8 +332,11 @@ async fn until_url(browser: &mut Browser, part: &str) -> String {
 
 /// The page as it is, without a script of it or of ours.
 async fn source(browser: &mut Browser) -> String {
-    let document = browser.call("DOM.getDocument", json!({})).await;
-    let root = json!({ "nodeId": document["root"]["nodeId"] });
-    let html: Value = browser.call("DOM.getOuterHTML", root).await;
-    html["outerHTML"].as_str().unwrap_or_default().to_owned()
+    let asked = browser.try_call("DOM.getDocument", json!({})).await;
+    let root = json!({ "nodeId": asked.unwrap_or_default()["root"]["nodeId"] });
+    let html = browser.try_call("DOM.getOuterHTML", root).await;
+    html.unwrap_or_default()["outerHTML"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }
