@@ -1,7 +1,7 @@
 # What a developer types. Scripts are in infra/dev; each installs what it needs on Debian (with sudo when not root), and
 # needs only make and a Rust toolchain from rustup to begin with.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-real test servers-up servers-down faults bench bench-engine bench-latency bench-http lint openapi schemas
+.PHONY: help demo demo-real test servers-up servers-down faults bench bench-engine bench-latency bench-http bench-ingest lint openapi schemas
 
 # Options of `trustcard demo`; DEMO_ARGS= keeps it running after the table, for a look around.
 DEMO_ARGS ?= --exit
@@ -24,7 +24,7 @@ servers-up: ## Kafka and Cassandra for tests, on loopback ports (THREE=1: three 
 servers-down: ## Stop them; their data stays
 	@infra/dev/servers.sh down
 
-bench: bench-engine bench-latency bench-http ## Every bench; the machine should do nothing else
+bench: bench-engine bench-latency bench-http bench-ingest ## Every bench; the machine should do nothing else
 
 bench-engine: ## The engine against the bare client loop, Kafka Streams and ruststream (BENCH_ARGS=--quick shows that it works)
 	@infra/dev/bench.sh engine $(BENCH_ARGS)
@@ -35,13 +35,16 @@ bench-latency: ## From a submission to its result, idle pipeline on Kafka and Ca
 bench-http: ## 10,000 connections, 1,000 requests a second, and liveness meanwhile (BENCH_ARGS=--quick shows that it works)
 	@infra/dev/bench.sh http $(BENCH_ARGS)
 
+bench-ingest: ## Accepted URLs per CPU-second against a bare handler, on Kafka and Cassandra (BENCH_ARGS=--quick shows that it works)
+	@infra/dev/bench.sh ingest $(BENCH_ARGS)
+
 faults: ## The fault table at full size, with figures; about an hour (ROWS="1 5" for some rows)
 	@infra/dev/faults.sh $(ROWS)
 
-lint: ## Format, clippy, dependency rules, shell scripts, docker-compose.yml, nginx, systemd units
+lint: ## Format, clippy, dependency rules, shell scripts, AsyncAPI, docker-compose.yml, nginx, systemd units
 	@infra/dev/lint.sh
 
-schemas: ## Write schemas/json from the Rust types
+schemas: ## Write schemas/json and schemas/asyncapi.json from the Rust types
 	@cargo run --quiet -p trustcard-schemas --example write_schemas
 
 openapi: ## Write ingest-api/openapi.json from the handlers

@@ -4,6 +4,7 @@
 #   bench.sh engine [--quick] [OPTIONS...]   our engine against the bare client loop, Kafka Streams and ruststream
 #   bench.sh latency [--quick]               from a submission to its result, on an idle pipeline
 #   bench.sh http [--quick]                  10,000 connections, 1,000 requests a second, and liveness meanwhile
+#   bench.sh ingest [--quick]                accepted URLs per CPU-second, against a bare handler
 #
 # The report is target/bench/NAME.json; the exit code is 1 when a mark is missed. --quick only shows that a bench works.
 set -euo pipefail
@@ -67,6 +68,14 @@ case $bench in
         [ "$(ulimit -n)" = unlimited ] || [ "$(ulimit -n)" -ge 12000 ] || die "10,000 connections need ulimit -n 12000, this is $(ulimit -n)"
         say "Measuring; this takes a minute and a half, or some seconds with --quick"
         "$target/release/bench-http" --out "$out" "$@"
+        ;;
+    ingest)
+        need_build_tools
+        infra/dev/servers.sh up
+        say "Building (release)"
+        cargo build --release --locked --package trustcard --package trustcard-benches --bin trustcard --bin bench-ingest
+        say "Measuring; this takes 7 minutes, or 1 with --quick"
+        "$target/release/bench-ingest" --out "$out" "$@"
         ;;
     *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 2 ;;
 esac

@@ -33,6 +33,15 @@ fi
 say "Shell scripts"
 shellcheck -x .ci/run infra/dev/*.sh infra/dev/servers/*.sh infra/backup/*.sh infra/kafka/*.sh
 
+say "AsyncAPI document"
+asked=0
+infra/dev/asyncapi.sh || asked=$?
+if [ "$asked" = 3 ] && [ "${CI:-}" != true ]; then
+    say "NOT CHECKED: schemas/asyncapi.json, for want of npm"
+elif [ "$asked" != 0 ]; then
+    die "schemas/asyncapi.json is no valid AsyncAPI document; see above"
+fi
+
 say "nginx, systemd units and firewall"
 infra/dev/check_machine.sh
 

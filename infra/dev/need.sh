@@ -104,7 +104,7 @@ need_build_tools() {
 
 # Fetches the models with the given trustcard binary; says so and fails when they can't be had.
 pull_models() {
-    say "Fetching the models (110 MB the first time)"
+    say "Fetching the models (125 MB the first time)"
     "$1" models pull && return
     say "The models could not be fetched, see above: pictures will be \"not checked\""
     return 1

@@ -8,9 +8,18 @@ need_build_tools
 need_command kcat # an independent client reads what TrustCard writes
 need_command openssl # makes certificates
 need_nginx
-need_command chromium # opens the documentation
+need_command chromium # opens the pages
 need_faketime # a minute passes for one test's server alone
 need_promtool # checks what TrustCard shows to Prometheus
+infra/dev/examples_python.sh >/dev/null || true # runs the examples; a test says what is missing then
+
+fetched=0
+infra/dev/axe.sh || fetched=$? # whether everybody can read the pages
+if [ "$fetched" = 3 ] && [ "${CI:-}" != true ]; then
+    export TRUSTCARD_TEST_AXE=none
+elif [ "$fetched" != 0 ]; then
+    die "axe-core is needed; see above"
+fi
 
 say "Building TrustCard and its tests"
 # All targets at once: the tests run the binary, and building it apart would compile many dependencies a second time.
@@ -53,3 +62,4 @@ elif [ "$asked" != 0 ]; then
     die "the API does not keep what its description promises; see above"
 fi
 [ "$code" = 0 ] || say "SKIPPED $(wc -l <<<"$real") tests, for want of Kafka and Cassandra: $suites"
+[ "${TRUSTCARD_TEST_AXE:-}" != none ] || say "SKIPPED axe-core, for want of npm"

@@ -26,6 +26,16 @@ pub fn wants_json(headers: &HeaderMap) -> bool {
     weight(headers, "application/json") > weight(headers, "text/html")
 }
 
+/// A page, rather than anything for programs: only who names one, as browsers do.
+#[must_use]
+pub fn wants_page(headers: &HeaderMap) -> bool {
+    let page = weight(headers, "text/html");
+    page > 0.0
+        && ["application/json", "application/problem+json"]
+            .iter()
+            .all(|other| page > weight(headers, other))
+}
+
 /// Errors as RFC 9457 has them, rather than in our own shape.
 #[must_use]
 pub fn wants_problem(headers: &HeaderMap) -> bool {
@@ -62,6 +72,22 @@ mod tests {
             assert_eq!(wants_json(&headers(accept)), json, "{accept}");
         }
         assert!(!wants_json(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn pages_go_to_browsers() {
+        for (accept, page) in [
+            (
+                "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+                true,
+            ),
+            ("text/html, application/json;q=0.5", true),
+            ("text/html, application/json", false),
+            ("text/html;q=0", false),
+            ("*/*", false),
+        ] {
+            assert_eq!(wants_page(&headers(accept)), page, "{accept}");
+        }
     }
 
     #[test]

@@ -66,6 +66,7 @@ mod tests {
         let holder = holder.map(|(name, role)| Holder {
             name: name.into(),
             role,
+            quota: store::Quota::default(),
         });
         Caller {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),

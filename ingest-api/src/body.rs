@@ -16,19 +16,34 @@ use std::{fmt, time::Duration};
 
 use crate::error::{ApiError, FieldError, shorten};
 
+pub mod decoded;
+
 /// Most members of an object that are looked at; no request has that many.
 const MOST_MEMBERS: usize = 64;
 
 /// Reads the whole body of a JSON request.
 ///
 /// # Errors
-/// 415 for another type or a compressed body, 413 beyond `limit` bytes, 400 when it does not arrive within `deadline`.
+/// See [`read_body`].
 pub async fn read_json(
     request: Request,
     limit: usize,
     deadline: Duration,
 ) -> Result<Bytes, ApiError> {
-    check_type(request.headers())?;
+    read_body(request, "application/json", limit, deadline).await
+}
+
+/// Reads the whole body of a request of this type.
+///
+/// # Errors
+/// 415 for another type or a compressed body, 413 beyond `limit` bytes, 400 when it does not arrive within `deadline`.
+pub async fn read_body(
+    request: Request,
+    wanted: &'static str,
+    limit: usize,
+    deadline: Duration,
+) -> Result<Bytes, ApiError> {
+    check_type(request.headers(), wanted)?;
     let declared = declared_length(request.headers());
     if declared > limit {
         return Err(ApiError::too_large(limit, "bytes"));
@@ -60,15 +75,14 @@ async fn collect(request: Request, declared: usize, limit: usize) -> Result<Byte
     Ok(body.freeze())
 }
 
-fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
+fn check_type(headers: &HeaderMap, wanted: &str) -> Result<(), ApiError> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let media_type = text(header::CONTENT_TYPE)
         .and_then(|value| value.split(';').next())
         .map(|value| value.trim().to_ascii_lowercase());
-    if media_type.as_deref() != Some("application/json") {
-        return Err(ApiError::unsupported(
-            "Send the body as Content-Type: application/json.",
-        ));
+    if media_type.as_deref() != Some(wanted) {
+        let message = format!("Send the body as Content-Type: {wanted}.");
+        return Err(ApiError::unsupported(message));
     }
     match headers.get(header::CONTENT_ENCODING) {
         Some(coding) if coding != "identity" => Err(ApiError::unsupported(

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use axum::http::{Uri, uri::Authority};
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::{cache::CacheConfig, caller::ProxyHeader, cors, rate_limit::RateLimitConfig};
+use crate::{
+    cache::CacheConfig, caller::ProxyHeader, cors, progress::EventsConfig, quota::QuotaConfig,
+    rate_limit::RateLimitConfig,
+};
 
 /// The secret of development, which everybody knows.
 const DEFAULT_SECRET: &str = "dev-secret-key-change-in-production";
@@ -58,6 +62,9 @@ pub struct ApiConfig {
     pub port: u16,
     /// Name shown to callers (APP_NAME).
     pub app_name: String,
+    /// What its own addresses begin with for others, such as `https://trustcard.example.com`: previews of shared cards need whole ones.
+    /// Empty, they begin with `/`.
+    pub public_url: String,
     /// Where the process runs (ENVIRONMENT).
     pub environment: Environment,
     /// Debug mode (DEBUG); unset it is on everywhere but in production.
@@ -73,6 +80,10 @@ pub struct ApiConfig {
     pub proxy_headers: Vec<ProxyHeader>,
     /// How often clients without a key may ask.
     pub rate_limit: RateLimitConfig,
+    /// How much holders of partners' keys may submit.
+    pub quota: QuotaConfig,
+    /// Progress of batches as a stream of events.
+    pub events: EventsConfig,
     /// Keys are read again from the store after this long, in milliseconds: so long a new key may be refused and a revoked one
     /// accepted.
     pub key_life_ms: u64,
@@ -109,6 +120,7 @@ impl Default for ApiConfig {
             host: "127.0.0.1".to_owned(),
             port: 8000,
             app_name: "TrustCard".to_owned(),
+            public_url: String::new(),
             environment: Environment::Development,
             debug: None,
             secret_key: DEFAULT_SECRET.to_owned().into(),
@@ -116,6 +128,8 @@ impl Default for ApiConfig {
             trusted_proxies: Vec::new(),
             proxy_headers: vec![ProxyHeader::XForwardedFor, ProxyHeader::XRealIp],
             rate_limit: RateLimitConfig::default(),
+            quota: QuotaConfig::default(),
+            events: EventsConfig::default(),
             key_life_ms: 5_000,
             cache: CacheConfig::default(),
             enable_metrics: true,
@@ -157,6 +171,8 @@ impl ApiConfig {
             ));
         }
         problems.extend(self.cache.problems());
+        problems.extend(self.quota.problems());
+        problems.extend(self.events.problems());
         if !(1..=60_000).contains(&self.key_life_ms) {
             problems.push(format!(
                 "api.key_life_ms is {}; it must be 1 to 60000",
@@ -167,6 +183,12 @@ impl ApiConfig {
             problems.push(format!(
                 "api.max_comment_length (MAX_COMMENT_LENGTH) is {}; it must be 1 to {LONGEST_COMMENT}",
                 self.max_comment_length
+            ));
+        }
+        if !self.public_url.is_empty() && !is_origin(&self.public_url) {
+            problems.push(format!(
+                "api.public_url is `{}`; it must be http:// or https:// and a host, without a path, such as https://trustcard.example.com",
+                self.public_url
             ));
         }
         let in_production = self.environment == Environment::Production;
@@ -195,9 +217,39 @@ impl ApiConfig {
     }
 }
 
+/// Scheme and host, and a port perhaps.
+fn is_origin(text: &str) -> bool {
+    let Ok(uri) = text.parse::<Uri>() else {
+        return false;
+    };
+    let scheme = uri.scheme_str().unwrap_or_default();
+    let host = uri.authority().map(Authority::as_str).unwrap_or_default();
+    // Nothing but these two: what is left out here would be lost, or be written twice, in addresses.
+    matches!(scheme, "http" | "https")
+        && !host.contains('@')
+        && text.strip_prefix(scheme) == Some(format!("://{host}").as_str())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_public_address_is_an_origin() {
+        for good in ["https://a.example", "http://127.0.0.1:8000"] {
+            assert!(is_origin(good), "{good}");
+        }
+        for odd in [
+            "https://a.example/",
+            "a.example",
+            "ftp://a.example",
+            "https://u@a.example",
+            "https://",
+            "https://a/b",
+        ] {
+            assert!(!is_origin(odd), "{odd}");
+        }
+    }
 
     #[test]
     fn production_wants_a_secret_of_its_own_and_nobody_is_shown_it() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::{config::ApiConfig, rate_limit, request_id};
+use crate::{config::ApiConfig, quota, rate_limit, request_id};
 
 /// Every origin.
 const ANY: &str = "*";
@@ -35,6 +35,7 @@ pub fn layer(config: &ApiConfig) -> CorsLayer {
         .expose_headers(
             told.into_iter()
                 .chain(rate_limit::headers::NAMES)
+                .chain(quota::headers::DAY)
                 .collect::<Vec<_>>(),
         )
         .max_age(MAX_AGE)

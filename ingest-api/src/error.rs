@@ -58,6 +58,12 @@ impl FieldError {
         }
     }
 
+    /// Its name.
+    #[must_use]
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
     /// For people.
     #[must_use]
     pub fn message(&self) -> &str {
@@ -167,7 +173,7 @@ impl ApiError {
 
     /// A body of a type or encoding that is not read here.
     #[must_use]
-    pub fn unsupported(message: &str) -> Self {
+    pub fn unsupported(message: impl Into<String>) -> Self {
         Self::new(Code::UnsupportedMediaType, message)
     }
 
@@ -190,6 +196,15 @@ impl ApiError {
     #[must_use]
     pub fn forbidden(what: &str) -> Self {
         Self::new(Code::Forbidden, format!("{what} needs the admin key."))
+    }
+
+    /// A form that a page of another site sent, in the name of who was looking at it.
+    #[must_use]
+    pub fn foreign_form() -> Self {
+        Self::new(
+            Code::Forbidden,
+            "This form was sent from a page of another site. Open the page here and send it again.",
+        )
     }
 
     /// It clashes with what is there.
@@ -223,6 +238,34 @@ impl ApiError {
         .detail("limit_per_minute", per_minute)
         .detail("limit_per_hour", per_hour)
         .retry_after(seconds)
+    }
+
+    /// The quota of a holder is used up; `seconds` from now there is more.
+    #[must_use]
+    pub fn quota_used_up(seconds: u32, [per_minute, per_hour, per_day]: [u32; 3]) -> Self {
+        Self::new(
+            Code::RateLimitExceeded,
+            format!(
+                "The quota is used up and nothing was accepted: {per_minute} URLs a minute, {per_hour} an hour and {per_day} a day \
+                 are possible. Try again in {seconds} seconds."
+            ),
+        )
+        .detail("retry_after", seconds)
+        .detail("limit_per_minute", per_minute)
+        .detail("limit_per_hour", per_hour)
+        .detail("limit_per_day", per_day)
+        .retry_after(seconds)
+    }
+
+    /// More listen than there is room for.
+    #[must_use]
+    pub fn too_many_listeners(most: usize) -> Self {
+        Self::new(
+            Code::RateLimitExceeded,
+            format!("{most} listen already; ask for the batch itself instead, or try again."),
+        )
+        .detail("retry_after", BROKER_RETRY_S)
+        .retry_after(BROKER_RETRY_S)
     }
 
     /// The broker did not take it.
@@ -284,6 +327,24 @@ impl ApiError {
     #[must_use]
     pub fn code(&self) -> Code {
         self.0.code
+    }
+
+    /// Its HTTP status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.0.status
+    }
+
+    /// What went wrong, for people.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Seconds after which it is worth trying again, where that is known.
+    #[must_use]
+    pub fn retry_after_s(&self) -> Option<u32> {
+        self.0.retry_after_s
     }
 
     /// The body for a request, `{error, message, details, status_code, request_id}`.

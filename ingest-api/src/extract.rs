@@ -153,6 +153,43 @@ fn parse_cursor(text: &str) -> Result<ListCursor, FieldError> {
     })
 }
 
+/// `cursor` of a batch's results: the place to go on from.
+#[derive(Debug, Clone, Copy)]
+pub struct ItemCursor(pub u32);
+
+impl<S: Send + Sync> FromRequestParts<S> for ItemCursor {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| ApiError::invalid_field("query", Value::Null, "can't be read"))?;
+        let cursor = parameter(&pairs, "cursor").map_err(|fault| ApiError::invalid(vec![fault]))?;
+        let Some(text) = cursor else {
+            return Ok(Self(0));
+        };
+        match decode_item_cursor(text) {
+            Some(index) => Ok(Self(index.saturating_add(1))),
+            None => {
+                let wanted = "must be the cursor of a line that was read";
+                Err(ApiError::invalid_field("cursor", text, wanted))
+            }
+        }
+    }
+}
+
+/// The place of a batch's item as callers see it: 4 bytes in hex, of no meaning to them.
+#[must_use]
+pub fn encode_item_cursor(index: u32) -> String {
+    hex::encode(index.to_be_bytes())
+}
+
+fn decode_item_cursor(text: &str) -> Option<u32> {
+    let mut bytes = [0; 4];
+    hex::decode_to_slice(text, &mut bytes).ok()?;
+    Some(u32::from_be_bytes(bytes))
+}
+
 /// A place in a listing as callers see it: 24 bytes in hex, of no meaning to them.
 #[must_use]
 pub fn encode_cursor(cursor: &ListCursor) -> String {

@@ -37,8 +37,9 @@ pub fn submission(
 }
 
 /// Accepts the submissions the broker has room for and says of each of all, in order, whether the broker acknowledged it. What
-/// it did not acknowledge leaves no trace; what it had no room for counts among the refused URLs of `batch`. Goes on to its
-/// end even if the caller hangs up, so that no row is left behind without its record.
+/// it did not acknowledge leaves no trace; what it had no room for counts among the refused URLs of `batch`. The first `straight` of
+/// them take the straight way, the others that of bulk. Goes on to its end even if the caller hangs up, so that no row is left behind
+/// without its record.
 ///
 /// # Errors
 /// 503 when there is room for none at the broker or it acknowledged none; 500 when the store did not take them. Nothing is
@@ -46,11 +47,12 @@ pub fn submission(
 pub async fn accept(
     state: &AppState,
     submissions: Vec<Submission>,
+    straight: usize,
     batch: Option<NewBatch>,
     now: Timestamp,
 ) -> Result<Vec<bool>, ApiError> {
     let state = state.clone();
-    let work = async move { accept_all(&state, submissions, batch, now).await };
+    let work = async move { accept_all(&state, submissions, straight, batch, now).await };
     tokio::spawn(work.in_current_span())
         .await
         .unwrap_or_else(|error| {
@@ -62,6 +64,7 @@ pub async fn accept(
 async fn accept_all(
     state: &AppState,
     submissions: Vec<Submission>,
+    straight: usize,
     batch: Option<NewBatch>,
     now: Timestamp,
 ) -> Result<Vec<bool>, ApiError> {
@@ -70,7 +73,7 @@ async fn accept_all(
         places,
         submissions,
         reserved,
-    } = Roomy::of(state, submissions)?;
+    } = Roomy::of(state, submissions, straight)?;
     let without_room = acknowledged.len() - submissions.len();
     let batch = batch.map(|batch| NewBatch {
         rejected: batch
@@ -122,7 +125,7 @@ struct Roomy {
 
 impl Roomy {
     /// Asks for the room of each on its own, so that one full partition does not refuse what goes to another.
-    fn of(state: &AppState, all: Vec<Submission>) -> Result<Self, ApiError> {
+    fn of(state: &AppState, all: Vec<Submission>, straight: usize) -> Result<Self, ApiError> {
         let count = all.len();
         let mut roomy = Self {
             places: Vec::with_capacity(count),
@@ -131,7 +134,11 @@ impl Roomy {
         };
         let mut full = None;
         for (place, submission) in all.into_iter().enumerate() {
-            let record = schemas::encode(topics::SUBMISSIONS, &submission).map_err(|error| {
+            let topic = match place < straight {
+                true => topics::SUBMISSIONS,
+                false => topics::SUBMISSIONS_BULK,
+            };
+            let record = schemas::encode(topic, &submission).map_err(|error| {
                 tracing::error!(%error, "a submission can't be written");
                 ApiError::internal()
             })?;

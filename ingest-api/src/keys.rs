@@ -4,7 +4,7 @@
 //! the whole key. A slow hash is for passwords, which can be guessed; nobody guesses 256 random bits, however fast the hash is, and
 //! a request should not cost a tenth of a second for it.
 //!
-//! **A key costs no question to the store.** The keys that can be used are read together and believed for `api.key_life_ms` (5 s): so long a
+//! **A key costs no question to the store.** The keys that can be used, and what their holders may submit, are read together and believed for `api.key_life_ms` (5 s): so long a
 //! new key may be refused and a revoked one accepted. However many unknown keys are tried, the store is asked once in that time. It
 //! takes about 200 bytes a key, and there are at most [`MOST_KEYS`].
 
@@ -12,7 +12,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use store::{KeyRole, KeyRow, Store, StoreError};
+use store::{KeyRole, KeyRow, Quota, Store, StoreError};
 use subtle::ConstantTimeEq;
 
 /// Most keys that there may ever be, the revoked ones included.
@@ -80,6 +80,8 @@ pub struct Holder {
     pub name: Arc<str>,
     /// What the holder may do.
     pub role: KeyRole,
+    /// What it may submit where that was set.
+    pub quota: Quota,
 }
 
 /// The keys that can be used. Clones are one and the same.
@@ -127,10 +129,12 @@ impl Keys {
     }
 
     async fn load(&self) -> Result<Arc<Table>, StoreError> {
-        let keys = self.store.keys().await?;
+        let (keys, quotas) = tokio::try_join!(self.store.keys(), self.store.quotas())?;
+        let quotas: HashMap<String, Quota> = quotas.into_iter().collect();
         let usable = keys.into_iter().filter(|key| key.revoked_at.is_none());
         let table = usable.map(|key| {
             let holder = Holder {
+                quota: quotas.get(&key.holder).copied().unwrap_or_default(),
                 name: key.holder.into(),
                 role: key.role,
             };

@@ -22,6 +22,7 @@ use crate::{
     cors,
     error::ApiError,
     metrics::{Metrics, UNMATCHED},
+    pages::Pages,
     rate_limit::{self, RateLimiter},
     request_id::{self, RequestId},
     security,
@@ -31,12 +32,16 @@ use crate::{
 /// Paths that machines ask every few seconds: logged at DEBUG.
 const PROBES: [&str; 4] = ["/health", "/health/live", "/health/ready", "/metrics"];
 
+/// What people open in a browser: errors are pages there, for a browser.
+const PAGES: [&str; 4] = ["/", "/api/reports/{analysis_id}", "/pipeline", UNMATCHED];
+
 /// What the layers work with.
 pub struct Around {
     metrics: Arc<Metrics>,
     config: Arc<ApiConfig>,
     knowing: Knowing,
     limiter: RateLimiter,
+    pages: Arc<Pages>,
 }
 
 impl Around {
@@ -48,6 +53,7 @@ impl Around {
             config: state.config.clone(),
             knowing: state.knowing.clone(),
             limiter: state.limiter.clone(),
+            pages: state.pages.clone(),
         }
     }
 }
@@ -65,7 +71,7 @@ pub fn apply(router: Router, around: Around) -> Router {
         .layer(from_fn_with_state(around.knowing, caller::know))
         .layer(cors)
         .layer(from_fn_with_state(around.metrics, observe))
-        .layer(from_fn(identify))
+        .layer(from_fn_with_state(around.pages, identify))
         .layer(from_fn_with_state(around.config, security::secure))
 }
 
@@ -83,7 +89,7 @@ async fn unknown_method(request: Request) -> ApiError {
 }
 
 /// Gives the request its id and its span (the root of its trace), and errors their body.
-async fn identify(mut request: Request, next: Next) -> Response {
+async fn identify(State(pages): State<Arc<Pages>>, mut request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
     let method = request.method().as_str().to_owned();
     let route = route(&request);
@@ -98,12 +104,18 @@ async fn identify(mut request: Request, next: Next) -> Response {
         trace_id = tracing::field::Empty,
     );
     propagation::name_trace(&span);
-    let as_problem = accept::wants_problem(request.headers());
+    let form = if PAGES.contains(&route.as_str()) && accept::wants_page(request.headers()) {
+        Form::Page(pages)
+    } else if accept::wants_problem(request.headers()) {
+        Form::Problem
+    } else {
+        Form::Own
+    };
     request.extensions_mut().insert(id.clone());
     let mut response = next.run(request).instrument(span.clone()).await;
     span.record("status", response.status().as_u16());
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        response = write_body(response, &error, &id, as_problem);
+        response = write_body(response, &error, &id, &form);
     }
     if let Some(value) = id.header() {
         response.headers_mut().insert(request_id::HEADER, value);
@@ -111,17 +123,33 @@ async fn identify(mut request: Request, next: Next) -> Response {
     response
 }
 
-fn write_body(response: Response, error: &ApiError, id: &RequestId, as_problem: bool) -> Response {
-    let (mut head, _) = response.into_parts();
-    let (media_type, told) = if as_problem {
-        ("application/problem+json", error.problem(id.as_str()))
-    } else {
-        ("application/json", error.body(id.as_str()))
+/// How an error is told.
+enum Form {
+    /// In our own shape.
+    Own,
+    /// As RFC 9457 has it.
+    Problem,
+    /// As a page.
+    Page(Arc<Pages>),
+}
+
+fn write_body(response: Response, error: &ApiError, id: &RequestId, form: &Form) -> Response {
+    let json = |media_type, told: serde_json::Value| {
+        let body = Json(told).into_response().into_body();
+        let media_type = [(header::CONTENT_TYPE, HeaderValue::from_static(media_type))];
+        (media_type, body).into_response()
     };
-    let body = Json(told).into_response().into_body();
+    let told = match form {
+        Form::Own => json("application/json", error.body(id.as_str())),
+        Form::Problem => json("application/problem+json", error.problem(id.as_str())),
+        Form::Page(pages) => pages.error(error, id.as_str()).into_response(),
+    };
+    let (mut head, _) = response.into_parts();
+    let (of_body, body) = told.into_parts();
     head.headers.remove(header::CONTENT_LENGTH);
-    let media_type = HeaderValue::from_static(media_type);
-    head.headers.insert(header::CONTENT_TYPE, media_type);
+    for (name, value) in &of_body.headers {
+        head.headers.insert(name, value.clone());
+    }
     let varies = HeaderValue::from_static("accept");
     head.headers.append(header::VARY, varies);
     Response::from_parts(head, body)
@@ -204,6 +232,7 @@ mod tests {
         let store: Arc<dyn store::Store> = Arc::new(store());
         let around = Around {
             metrics: Arc::new(metrics),
+            pages: Arc::new(Pages::new(&config).unwrap()),
             config: Arc::new(config),
             knowing: Knowing {
                 proxies: Arc::default(),

@@ -1,35 +1,121 @@
-//! Pages for people. Everything that came from outside goes through the templates' escaping; no page holds a script, an inline
-//! style or an address that was not made here, so that a strict Content-Security-Policy fits.
+//! Pages for people. Everything that came from outside goes through the templates' escaping; no page holds a script, a style
+//! attribute or an address that was not made here, so that a strict Content-Security-Policy fits. Each brings its one style along
+//! and is whole without any other file.
+//!
+//! - [`card`]: the report card of an analysis, whatever its state;
+//! - [`evidence`]: what the components found, read out of a result;
+//! - [`gauge`], [`waterfall`], [`marks`], [`preview`]: the score, the adjustments, the text and the whole in pictures;
+//! - [`form`]: what browsers send from pages without a script.
 
-use axum::response::Html;
-use minijinja::{Environment, Value, context, value::Serde};
-use schemas::events::result::{AnalysisResult, Coverage};
-use serde::Serialize;
-use store::{AnalysisRow, Status, StorePolicy};
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse, Response},
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use minijinja::{Environment, Value, context, syntax::SyntaxConfig, value::Serde};
+use sha2::{Digest, Sha256};
+use store::{AnalysisRow, StorePolicy};
 
-use crate::{config::ApiConfig, error::ApiError, openapi::Endpoint, views};
+use crate::{config::ApiConfig, error::ApiError, openapi::Endpoint, routes::pipeline::Flow};
 
-/// Colour of the badge where a result has none.
-const NEUTRAL: &str = "#6b7280";
+pub mod card;
+mod evidence;
+pub mod form;
+mod gauge;
+mod marks;
+pub mod preview;
+mod waterfall;
+mod words;
+
+pub use card::{Notice, Readers};
+pub use evidence::media;
+
+/// The style of every page, inside it.
+const STYLE: &str = include_str!("../templates/trustcard.css");
+/// Every template by its name. Names end in `.html`, which turns escaping on.
+const TEMPLATES: [(&str, &str); 11] = [
+    ("base.html", include_str!("../templates/base.html")),
+    ("home.html", include_str!("../templates/home.html")),
+    ("pipeline.html", include_str!("../templates/pipeline.html")),
+    ("error.html", include_str!("../templates/error.html")),
+    ("report.html", include_str!("../templates/report.html")),
+    (
+        "report/score.html",
+        include_str!("../templates/report/score.html"),
+    ),
+    (
+        "report/text.html",
+        include_str!("../templates/report/text.html"),
+    ),
+    (
+        "report/pictures.html",
+        include_str!("../templates/report/pictures.html"),
+    ),
+    (
+        "report/sources.html",
+        include_str!("../templates/report/sources.html"),
+    ),
+    (
+        "report/readers.html",
+        include_str!("../templates/report/readers.html"),
+    ),
+    (
+        "report/about.html",
+        include_str!("../templates/report/about.html"),
+    ),
+];
+
+/// A page, ready to be sent.
+#[derive(Debug)]
+pub struct Page {
+    text: String,
+    policy: HeaderValue,
+}
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        let headers = [
+            (header::CONTENT_SECURITY_POLICY, self.policy),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        ];
+        (headers, Html(self.text)).into_response()
+    }
+}
 
 /// The compiled templates.
 #[derive(Debug)]
-pub struct Pages(Environment<'static>);
+pub struct Pages {
+    templates: Environment<'static>,
+    policy: HeaderValue,
+    app_name: String,
+    /// What addresses begin with where they must be whole; empty where it is not configured.
+    public_url: String,
+}
 
 impl Pages {
-    /// Compiles them. Names end in `.html`, which turns escaping on.
+    /// Compiles them.
     ///
     /// # Errors
     /// When one is not a template.
-    pub fn new() -> Result<Self, minijinja::Error> {
-        let mut pages = Environment::new();
-        pages.add_template("base.html", include_str!("../templates/base.html"))?;
-        pages.add_template("home.html", include_str!("../templates/home.html"))?;
-        pages.add_template("report.html", include_str!("../templates/report.html"))?;
-        Ok(Self(pages))
+    pub fn new(config: &ApiConfig) -> Result<Self, minijinja::Error> {
+        let mut templates = Environment::new();
+        let syntax = SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build()?;
+        templates.set_syntax(syntax);
+        for (name, template) in TEMPLATES {
+            templates.add_template(name, template)?;
+        }
+        Ok(Self {
+            templates,
+            policy: policy(),
+            app_name: config.app_name.clone(),
+            public_url: config.public_url.clone(),
+        })
     }
 
-    /// The home page.
+    /// The home page. `refused` says why the address that was sent, which is `url`, is of no use.
     ///
     /// # Errors
     /// 500 when it can't be rendered.
@@ -38,16 +124,28 @@ impl Pages {
         config: &ApiConfig,
         version: &str,
         endpoints: &[Endpoint],
-    ) -> Result<Html<String>, ApiError> {
+        refused: Option<(&str, &str)>,
+    ) -> Result<Page, ApiError> {
         self.render(
             "home.html",
             context! {
-                app_name => config.app_name.as_str(),
                 environment => config.environment.name(),
                 version,
                 endpoints => Value::from(Serde(endpoints)),
+                max_url_length => config.max_url_length,
+                url => refused.map(|(url, _)| url),
+                refused => refused.map(|(_, why)| why),
             },
         )
+    }
+
+    /// The page that shows the pipeline live.
+    ///
+    /// # Errors
+    /// 500 when it can't be rendered.
+    pub fn pipeline(&self, flow: &Flow) -> Result<Page, ApiError> {
+        let flow = Value::from(Serde(flow));
+        self.render("pipeline.html", context! { flow })
     }
 
     /// The report of an analysis, whatever its state.
@@ -58,112 +156,96 @@ impl Pages {
         &self,
         row: &AnalysisRow,
         policy: &StorePolicy,
-        app_name: &str,
-    ) -> Result<Html<String>, ApiError> {
-        let report = Value::from(Serde(Report::of(row, policy)));
-        self.render("report.html", context! { app_name, report })
+        readers: &Readers,
+    ) -> Result<Page, ApiError> {
+        let report = Value::from(Serde(card::Report::of(row, policy)));
+        let readers = Value::from(Serde(readers));
+        let part = |of: &Value, name| of.get_attr(name).unwrap_or_default();
+        let (result, scored) = (part(&report, "result"), part(&report, "scored"));
+        let post = part(&result, "post_info");
+        self.render(
+            "report.html",
+            context! { report, readers, result, scored, post },
+        )
     }
 
-    fn render(&self, name: &str, with: Value) -> Result<Html<String>, ApiError> {
-        self.0
+    /// The page of something that could not be done. It can always be rendered, or else says so in a sentence.
+    #[must_use]
+    pub fn error(&self, error: &ApiError, request_id: &str) -> Page {
+        let status = StatusCode::from_u16(error.status()).ok();
+        let title = status.and_then(|status| status.canonical_reason());
+        let page = self.render(
+            "error.html",
+            context! {
+                status => error.status(),
+                title => title.unwrap_or("Error"),
+                message => error.message(),
+                request_id,
+                retry => error.retry_after_s(),
+            },
+        );
+        page.unwrap_or_else(|_| Page {
+            text: "Something went wrong on our side.".to_owned(),
+            policy: self.policy.clone(),
+        })
+    }
+
+    fn render(&self, name: &str, with: Value) -> Result<Page, ApiError> {
+        let common = context! {
+            app_name => self.app_name.as_str(),
+            public_url => self.public_url.as_str(),
+            style => STYLE,
+            ..with
+        };
+        let rendered = self
+            .templates
             .get_template(name)
-            .and_then(|template| template.render(with))
-            .map(Html)
-            .map_err(|error| {
-                tracing::error!(page = name, %error, "a page can't be rendered");
-                ApiError::internal()
-            })
-    }
-}
-
-/// What the report says, ready for the template.
-#[derive(Debug, Serialize)]
-struct Report<'a> {
-    analysis_id: String,
-    status: Status,
-    percent: u8,
-    message: String,
-    url: &'a str,
-    post_id: &'a str,
-    colour: &'a str,
-    result: Option<&'a AnalysisResult>,
-    posted_at: Option<String>,
-    completed_at: Option<String>,
-    seconds: Option<f64>,
-    checks: Vec<Check>,
-}
-
-/// What became of one component, in words.
-#[derive(Debug, Serialize)]
-struct Check {
-    name: String,
-    status: String,
-    why: Option<&'static str>,
-    analysed: u32,
-    failed: u32,
-}
-
-impl<'a> Report<'a> {
-    fn of(row: &'a AnalysisRow, policy: &StorePolicy) -> Self {
-        let state = row.state(policy);
-        let result = row.current_result(policy);
-        let info = result.and_then(|result| result.post_info.as_ref());
-        Self {
-            analysis_id: row.analysis_id.to_string(),
-            status: state.status,
-            percent: state.percent,
-            message: views::message(state.status, state.percent, result),
-            url: &row.post.url,
-            post_id: &row.post.post_id,
-            colour: result
-                .and_then(|result| result.grade_info.as_ref())
-                .map(|grade| grade.color.as_str())
-                .filter(|colour| is_colour(colour))
-                .unwrap_or(NEUTRAL),
-            posted_at: info.and_then(|info| info.timestamp).map(to_the_minute),
-            completed_at: result.map(|result| to_the_minute(result.completed_at)),
-            seconds: result.map(views::processing_seconds),
-            checks: result.map_or_else(Vec::new, |result| {
-                result.coverage.iter().map(Check::of).collect()
+            .and_then(|template| template.render(common));
+        match rendered {
+            Ok(text) => Ok(Page {
+                text,
+                policy: self.policy.clone(),
             }),
-            result,
+            Err(error) => {
+                tracing::error!(page = name, %error, "a page can't be rendered");
+                Err(ApiError::internal())
+            }
         }
     }
 }
 
-impl Check {
-    fn of(coverage: &Coverage) -> Self {
-        let status = serde_json::to_value(coverage.status).ok();
-        Self {
-            name: coverage.component.replace('_', " "),
-            status: status
-                .and_then(|status| status.as_str().map(str::to_owned))
-                .unwrap_or_default(),
-            why: coverage.reason.map(schemas::Reason::sentence),
-            analysed: coverage.analysed,
-            failed: coverage.failed,
-        }
-    }
-}
-
-fn to_the_minute(at: jiff::Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-/// `#rrggbb`: the only form that goes into a page's attribute.
-fn is_colour(text: &str) -> bool {
-    text.len() == 7 && text.starts_with('#') && text.bytes().skip(1).all(|b| b.is_ascii_hexdigit())
+/// That of every answer, and the one style by its hash.
+fn policy() -> HeaderValue {
+    let hash = BASE64_STANDARD.encode(Sha256::digest(STYLE));
+    let text = format!(
+        "default-src 'self'; style-src 'sha256-{hash}'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
+    );
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
 
     #[test]
-    fn only_a_plain_colour_gets_into_a_page() {
-        assert!(is_colour("#059669"));
-        for odd in ["red", "#05966", "#05966g", "#059669\"", "", "#é9669"] {
-            assert!(!is_colour(odd), "{odd}");
+    fn every_page_brings_its_style_and_names_its_hash() {
+        let pages = Pages::new(&ApiConfig::default()).unwrap();
+        let page = pages.error(&ApiError::internal(), "r");
+        let (_, rest) = page.text.split_once("<style>").unwrap();
+        let (style, _) = rest.split_once("</style>").unwrap();
+        let hash = BASE64_STANDARD.encode(Sha256::digest(style));
+        let policy = page.policy.to_str().unwrap();
+        assert!(policy.contains(&format!("'sha256-{hash}'")), "{policy}");
+        assert!(!policy.contains("unsafe-inline"));
+    }
+
+    #[test]
+    fn an_error_is_told_on_a_page_and_escaped() {
+        let pages = Pages::new(&ApiConfig::default()).unwrap();
+        let page = pages.error(&ApiError::new(Code::Conflict, "<b>no"), "r<1");
+        for part in ["409", "Conflict", "&lt;b&gt;no", "r&lt;1"] {
+            assert!(page.text.contains(part), "{part} missing in {}", page.text);
         }
     }
 }

@@ -1,14 +1,17 @@
 //! Every path of the API, each with its description: a handler that is not annotated does not get in.
 
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    routing::{get, post},
+};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     layers, openapi,
     routes::{
-        analyze, batch, batches, cache, deletion, docs, feedback, health, home, probes, reports,
-        results, status,
+        analyze, batch, batches, cache, deletion, docs, events, feedback, health, home, pipeline,
+        probes, quota, reports, results, status,
     },
     state::AppState,
 };
@@ -32,6 +35,9 @@ fn described(metrics: bool) -> (Router<AppState>, OpenApi) {
         .routes(routes!(analyze::analyze))
         .routes(routes!(batch::analyze_batch))
         .routes(routes!(batches::batch))
+        .routes(routes!(batches::results))
+        .routes(routes!(events::events))
+        .routes(routes!(quota::quota))
         .routes(routes!(results::list))
         .routes(routes!(results::result, deletion::delete))
         .routes(routes!(reports::report))
@@ -43,6 +49,7 @@ fn described(metrics: bool) -> (Router<AppState>, OpenApi) {
         .routes(routes!(probes::live))
         .routes(routes!(probes::ready))
         .routes(routes!(status::status))
+        .routes(routes!(pipeline::pipeline))
         .routes(routes!(docs::document))
         .routes(routes!(docs::docs))
         .routes(routes!(docs::redoc));
@@ -52,7 +59,19 @@ fn described(metrics: bool) -> (Router<AppState>, OpenApi) {
     let (routes, document) = routes.split_for_parts();
     // What pages are made of is no part of the API.
     let routes = routes
-        .route("/assets/trustcard.css", get(home::style))
+        .route("/", post(home::submit))
+        .route("/api/reports/{analysis_id}", post(reports::vote))
+        .route(
+            "/api/reports/{analysis_id}/pictures/{index}",
+            get(reports::picture),
+        )
+        .route(
+            "/api/reports/{analysis_id}/preview.png",
+            get(reports::preview),
+        )
+        .route("/assets/icon.svg", get(home::icon))
+        .route("/assets/home.js", get(home::script))
+        .route("/assets/pipeline.js", get(pipeline::script))
         .route("/docs/", get(docs::index))
         .route("/docs/{file}", get(docs::file));
     (routes, openapi::complete(document))
@@ -65,7 +84,15 @@ mod tests {
     use super::*;
 
     /// Paths that no document describes: files of pages.
-    const FILES: [&str; 3] = ["/assets/trustcard.css", "/docs/", "/docs/{file}"];
+    const FILES: [&str; 7] = [
+        "/api/reports/{analysis_id}/pictures/{index}",
+        "/api/reports/{analysis_id}/preview.png",
+        "/assets/icon.svg",
+        "/assets/home.js",
+        "/assets/pipeline.js",
+        "/docs/",
+        "/docs/{file}",
+    ];
 
     /// Every path of a router. It shows them in its debug form alone.
     fn paths(router: &Router<AppState>) -> BTreeSet<String> {

@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
-use engine::{SharedClock, lifecycle::Readiness, publisher::Publisher};
+use engine::{
+    SharedClock,
+    lag::Monitor,
+    lifecycle::{Readiness, Shutdown},
+    publisher::Publisher,
+};
 use jiff::Timestamp;
 use prometheus::Registry;
 use secrecy::ExposeSecret;
-use store::{AnalysisRow, Store, StorePolicy};
+use store::{AnalysisRow, BlobStore, Store, StorePolicy};
 use uuid::Uuid;
 
 use crate::{
@@ -15,9 +20,12 @@ use crate::{
     config::ApiConfig,
     error::ApiError,
     keys::Keys,
+    live_lag::LiveLag,
     metrics::Metrics,
     openapi::Document,
     pages::Pages,
+    progress::Progress,
+    quota::Quotas,
     rate_limit::RateLimiter,
     router,
 };
@@ -30,8 +38,12 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// The policy the store obeys.
     pub policy: StorePolicy,
+    /// Pictures of posts, which cards show.
+    pub blobs: BlobStore,
     /// The way to the topics.
     pub publisher: Publisher,
+    /// Asks how far the stages are behind.
+    pub monitor: Monitor,
     /// The wall clock.
     pub clock: SharedClock,
     /// Readiness of the process.
@@ -67,6 +79,7 @@ pub struct AppState {
     pub(crate) config: Arc<ApiConfig>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) policy: Arc<StorePolicy>,
+    pub(crate) blobs: BlobStore,
     pub(crate) publisher: Publisher,
     pub(crate) clock: SharedClock,
     pub(crate) readiness: Readiness,
@@ -77,7 +90,10 @@ pub struct AppState {
     pub(crate) pseudonyms: Pseudonyms,
     pub(crate) results: Results,
     pub(crate) document: Arc<Document>,
+    pub(crate) live_lag: LiveLag,
     pub(crate) limiter: RateLimiter,
+    pub(crate) quotas: Quotas,
+    pub(crate) progress: Progress,
     pub(crate) version: &'static str,
     pub(crate) commit: &'static str,
 }
@@ -102,27 +118,40 @@ impl AppState {
         let pseudonyms = Pseudonyms::new(config.secret_key.expose_secret().as_bytes())?;
         let limiter = RateLimiter::new(&config.rate_limit, pseudonyms.clone(), &parts.registry)?;
         let results = Results::new(&config.cache, &parts.registry)?;
+        let quotas = Quotas::new(&config.quota, parts.store.clone(), &parts.registry)?;
+        let progress = Progress::new(
+            &config.events,
+            parts.store.clone(),
+            parts.clock.clone(),
+            Shutdown::new(),
+            &parts.registry,
+        )?;
         let proxies = Proxies::new(config.trusted_proxies.clone(), config.proxy_headers.clone());
         let knowing = Knowing {
             proxies: Arc::new(proxies),
             keys: Keys::new(parts.store.clone(), config.key_life()),
             patience: config.request_timeout(),
         };
+        let pages = Pages::new(&parts.config)?;
         Ok(Self {
             config: Arc::new(parts.config),
             store: parts.store,
             policy: Arc::new(parts.policy),
+            blobs: parts.blobs,
             publisher: parts.publisher,
             clock: parts.clock,
             readiness: parts.readiness,
             registry: parts.registry,
             metrics: Arc::new(metrics),
-            pages: Arc::new(Pages::new()?),
+            pages: Arc::new(pages),
             knowing,
             pseudonyms,
             results,
             document: Arc::new(document),
+            live_lag: LiveLag::new(parts.monitor),
             limiter,
+            quotas,
+            progress,
             version: parts.version,
             commit: parts.commit,
         })

@@ -8,9 +8,11 @@ use schemas::{
     },
 };
 use serde::Serialize;
-use store::{AnalysisRow, BatchProgress, Status, StorePolicy, Totals};
+use store::{AnalysisRow, BatchItem, BatchProgress, Status, StorePolicy, Totals};
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+use crate::extract::encode_item_cursor;
 
 /// An analysis.
 #[derive(Debug, Serialize, ToSchema)]
@@ -200,6 +202,42 @@ impl BatchView {
             reused: progress.reused,
             created_at: progress.created_at,
             completed_at: progress.completed_at,
+        }
+    }
+}
+
+/// A line of a batch's results.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BatchResult)]
+pub struct BatchResultView<'a> {
+    /// Leads on behind this line.
+    cursor: String,
+    /// Its place in the request, from 0.
+    index: u32,
+    /// What the caller calls it.
+    client_ref: Option<&'a str>,
+    /// The analysis.
+    analysis_id: Uuid,
+    /// Where the item stands.
+    status: Status,
+    /// When the item ended.
+    ended_at: Option<Timestamp>,
+    /// The analysis as it is now; null where it has no row yet, or was deleted.
+    result: Option<ResultView<'a>>,
+}
+
+impl<'a> BatchResultView<'a> {
+    /// The view of an item and its analysis.
+    #[must_use]
+    pub fn of(item: &'a BatchItem, result: Option<ResultView<'a>>) -> Self {
+        Self {
+            cursor: encode_item_cursor(item.index),
+            index: item.index,
+            client_ref: item.client_ref.as_deref(),
+            analysis_id: item.analysis_id,
+            status: item.status,
+            ended_at: item.ended_at,
+            result,
         }
     }
 }

@@ -39,6 +39,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "marks",
         text: include_str!("../cql/0005_marks.cql"),
     },
+    Migration {
+        number: 6,
+        name: "intake",
+        text: include_str!("../cql/0006_intake.cql"),
+    },
 ];
 
 impl Migration {

@@ -9,13 +9,15 @@ const PARTITION: &str = "dl-origin-partition";
 const OFFSET: &str = "dl-origin-offset";
 const TIMESTAMP: &str = "dl-origin-timestamp";
 const STAGE: &str = "dl-stage";
-const CODE: &str = "dl-code";
+/// The header that holds the reason code.
+pub(crate) const CODE: &str = "dl-code";
 const ATTEMPTS: &str = "dl-attempts";
 const FIRST_FAILURE: &str = "dl-first-failure";
 const LAST_FAILURE: &str = "dl-last-failure";
 /// How often a record has been sent back from a dead-letter topic: a header of the record itself, after its own.
 const REPLAYS: &str = "dl-replays";
-const NAMES: [&str; 9] = [
+/// The headers of a dead letter, in their order.
+pub(crate) const NAMES: [&str; 9] = [
     TOPIC,
     PARTITION,
     OFFSET,

@@ -2,6 +2,7 @@
 
 pub mod deletion;
 pub mod detections;
+pub mod feedback;
 pub mod result;
 pub mod scraped;
 pub mod submission;

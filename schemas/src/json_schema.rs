@@ -7,7 +7,7 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value};
 
 use crate::{
-    AnalysisResult, Deletion, Detections, Event, PostScraped, Submission,
+    AnalysisResult, Deletion, Detections, Event, FeedbackGiven, PostScraped, Submission,
     envelope::{data_schema, version},
 };
 
@@ -20,6 +20,7 @@ pub fn files() -> Vec<(String, String)> {
         file::<Detections>(),
         file::<Deletion>(),
         file::<AnalysisResult>(),
+        file::<FeedbackGiven>(),
     ]
 }
 

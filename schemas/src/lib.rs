@@ -12,9 +12,10 @@
 //! - [`rerun`]: a recorded event once more, as part of another run;
 //! - [`topics`]: names; [`reason`]: the closed list of reasons; [`retry`] and [`dead_letter`]: headers of a record that
 //!   failed; [`halt`]: a stage that stopped itself;
-//! - [`json_schema`]: the JSON Schemas of the bodies; [`cql`]: the tables.
+//! - [`json_schema`]: the JSON Schemas of the bodies; [`asyncapi`]: the topics that others read; [`cql`]: the tables.
 #![warn(missing_docs)]
 
+pub mod asyncapi;
 pub mod cql;
 pub mod dead_letter;
 pub mod envelope;
@@ -31,6 +32,7 @@ pub mod topics;
 pub use envelope::{DecodeError, Event, Header, Input, Record, decode, encode};
 pub use events::deletion::{Deletion, ToScore};
 pub use events::detections::{Detections, PictureDetections, PictureFinding, Verdict};
+pub use events::feedback::FeedbackGiven;
 pub use events::result::AnalysisResult;
 pub use events::scraped::PostScraped;
 pub use events::submission::Submission;

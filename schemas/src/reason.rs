@@ -136,6 +136,12 @@ reasons! {
     ModelsOff = "models_off",
     /// No model for this component is installed.
     NotInstalled = "not_installed",
+    /// There is no face in it.
+    NoFaces = "no_faces",
+    /// The video is in a codec that is not decoded.
+    Codec = "codec",
+    /// The video is longer than allowed.
+    MediaTooLong = "media_too_long",
     /// A model answered with something that is no score.
     ModelOutputInvalid = "model_output_invalid",
     /// A model could not be run on this input.

@@ -1,10 +1,13 @@
 //! Topic names, and which key each carries.
 //!
 //! Up to detections a record's key is the post id (the shortcode), so that all work on a post meets in one partition;
-//! `results` is keyed by analysis id; `results.latest` is compacted by post id.
+//! `results` and `feedback` are keyed by analysis id; `results.latest` is compacted by post id.
 
 /// What partners pushed, from the ingest API. Key: post id.
 pub const SUBMISSIONS: &str = "trustcard.submissions";
+/// What a partner pushed beyond its share of the straight way, from the ingest API; the admit stage lets it follow onto
+/// [`SUBMISSIONS`]. Key: post id.
+pub const SUBMISSIONS_BULK: &str = "trustcard.submissions.bulk";
 /// Scraped posts, from the scrape stage. Key: post id.
 pub const POSTS: &str = "trustcard.posts";
 /// What the models saw, from the detect stage. Key: post id.
@@ -13,14 +16,25 @@ pub const DETECTIONS: &str = "trustcard.detections";
 pub const RESULTS: &str = "trustcard.results";
 /// The newest result of each post, compacted. Key: post id.
 pub const RESULTS_LATEST: &str = "trustcard.results.latest";
+/// Votes of readers that were counted, from the ingest API. Key: analysis id.
+pub const FEEDBACK: &str = "trustcard.feedback";
+
+/// How long `results` keeps a record unless it is configured otherwise, in hours.
+pub const RESULTS_H: u64 = 30 * 24;
+/// How long `results.latest` keeps a tombstone unless it is configured otherwise, in hours: who reads it from the beginning
+/// within this time misses no deletion.
+pub const LATEST_TOMBSTONES_H: u64 = 7 * 24;
+/// How long dead letters are kept unless it is configured otherwise, in hours.
+pub const DEAD_LETTERS_H: u64 = 30 * 24;
 
 /// The stages that consume, and so own retry topics and a dead-letter topic.
-pub const STAGES: [&str; 4] = ["record", "scrape", "detect", "score"];
+pub const STAGES: [&str; 5] = ["admit", "record", "scrape", "detect", "score"];
 
 /// The topic a stage of [`STAGES`] consumes, its retry topics apart; `None` for any other name.
 #[must_use]
 pub fn input(stage: &str) -> Option<&'static str> {
     match stage {
+        "admit" => Some(SUBMISSIONS_BULK),
         "record" | "scrape" => Some(SUBMISSIONS),
         "detect" => Some(POSTS),
         "score" => Some(DETECTIONS),
@@ -60,7 +74,15 @@ pub fn group(stage: &str) -> String {
 /// Every topic TrustCard writes, retries and dead letters included.
 #[must_use]
 pub fn all() -> Vec<String> {
-    let fixed = [SUBMISSIONS, POSTS, DETECTIONS, RESULTS, RESULTS_LATEST];
+    let fixed = [
+        SUBMISSIONS,
+        SUBMISSIONS_BULK,
+        POSTS,
+        DETECTIONS,
+        RESULTS,
+        RESULTS_LATEST,
+        FEEDBACK,
+    ];
     fixed
         .iter()
         .map(ToString::to_string)

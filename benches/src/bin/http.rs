@@ -12,13 +12,11 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
-use benches::{Figure, Mark, Quantiles, Report, Spread, process::resident_mib};
+use anyhow::{Context as _, Result, ensure};
+use benches::{Connection, Figure, Mark, Quantiles, Report, Spread, process::resident_mib};
 use clap::Parser;
 use serde_json::json;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     sync::mpsc,
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval},
@@ -51,54 +49,6 @@ struct Args {
     /// A short run, which is no measurement.
     #[arg(long)]
     quick: bool,
-}
-
-/// A keep-alive connection.
-struct Connection {
-    stream: TcpStream,
-    buffer: Vec<u8>,
-}
-
-impl Connection {
-    async fn open(address: &str) -> Result<Self> {
-        let stream = TcpStream::connect(address)
-            .await
-            .context("no connection; is `ulimit -n` too low?")?;
-        stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
-            buffer: Vec::new(),
-        })
-    }
-
-    /// Sends a request and reads the whole answer; its status.
-    async fn ask(&mut self, request: &[u8]) -> Result<u16> {
-        self.stream.write_all(request).await?;
-        self.buffer.clear();
-        loop {
-            if let Some((status, length)) = head(&self.buffer)
-                && self.buffer.len() >= length
-            {
-                return Ok(status);
-            }
-            if self.stream.read_buf(&mut self.buffer).await? == 0 {
-                bail!("the connection was closed");
-            }
-        }
-    }
-}
-
-/// Status of an answer and its length with head and body, once the head is there.
-fn head(bytes: &[u8]) -> Option<(u16, usize)> {
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
-    let text = std::str::from_utf8(bytes.get(..end)?).ok()?;
-    let status = text.split(' ').nth(1)?.parse().ok()?;
-    let length = text
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .and_then(|(_, value)| value.trim().parse::<usize>().ok())?;
-    Some((status, end + length))
 }
 
 /// What is sent: mostly polling of a result that is there, and posts that were analysed already.
@@ -343,13 +293,6 @@ fn ms(time: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_answer_is_whole_when_its_body_is() {
-        let answer = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\nx: y\r\n\r\n{}";
-        assert_eq!(head(answer), Some((202, answer.len())));
-        assert_eq!(head(&answer[..30]), None);
-    }
 
     #[test]
     fn memory_that_climbs_in_the_warm_up_alone_is_flat() {

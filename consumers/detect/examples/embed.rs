@@ -17,10 +17,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use image::{codecs::jpeg::JpegEncoder, imageops::FilterType};
 use sha2::{Digest, Sha256};
-use trustcard_detect::{
-    DetectConfig, Registry,
-    clip::{ClipEncoder, Opened, golden_answer},
-};
+use trustcard_detect::{DetectConfig, Detector, Registry, clip::golden_answer};
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -72,15 +69,7 @@ fn embed(
     out: &str,
     variant: &str,
 ) -> Result<()> {
-    let registry = Registry::load(config.registry.as_deref())?;
-    let model = registry
-        .models
-        .first()
-        .context("the registry has no model")?;
-    let encoder = match ClipEncoder::open(config, &registry, model)? {
-        Opened::Ready(encoder) => Arc::new(encoder),
-        Opened::NotVerified { why, .. } => bail!("{why}"),
-    };
+    let detector = Arc::new(Detector::start(config)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -92,18 +81,19 @@ fn embed(
             let mut running = Vec::new();
             for name in group {
                 let path = Path::new(folder).join(name);
-                let (encoder, variant, name) = (encoder.clone(), variant.to_owned(), name.clone());
+                let (detector, variant, name) =
+                    (detector.clone(), variant.to_owned(), name.clone());
                 running.push(tokio::spawn(async move {
                     let file =
                         tokio::task::spawn_blocking(move || degraded(&path, &name, &variant))
                             .await??;
-                    Ok::<_, anyhow::Error>(encoder.features(file.into()).await?)
+                    Ok::<_, anyhow::Error>(detector.features(file.into()).await?)
                 }));
             }
             for (name, features) in group.iter().zip(running) {
                 let features = features.await?.with_context(|| name.clone())?;
                 write!(out, "{name}")?;
-                for value in features.values {
+                for value in features {
                     write!(out, ",{value}")?;
                 }
                 writeln!(out)?;

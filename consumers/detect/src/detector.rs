@@ -1,41 +1,30 @@
 //! The detectors of this process: what the stage asks about a picture.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use bytes::Bytes;
 use schemas::Reason;
 
 use crate::{
     ComponentError, DetectConfig, Registry, Runtime, StartError,
-    clip::{ClipEncoder, Opened, OutputError},
-    head::{Head, Thresholds},
-    registry::{HeadEntry, ModelEntry},
+    clip::{Encoder, session_error},
+    faces::Finder,
+    head::Head,
+    look::{AiVerdict, Eyes, FaceJudge, Judge, Look},
+    ocr::Reader,
+    pool::Pool,
+    registry::{
+        ClassifierEntry, FinderEntry, HeadEntry, ModelEntry, OcrEntry, OcrFiles, RegistryError,
+    },
+    runtime::{self, Engine},
 };
 
 /// Name in the registry of the head that tells generated pictures.
 const AI_GENERATED: &str = "ai-generated";
-
-/// What was decided about a picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Above the upper threshold.
-    Generated,
-    /// Below the lower threshold.
-    Human,
-    /// Between them.
-    Inconclusive,
-}
-
-/// Whether a picture was generated.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AiVerdict {
-    /// Calibrated probability that it was, 0 to 1.
-    pub probability: f64,
-    /// What that means by the thresholds of the registry.
-    pub verdict: Verdict,
-    /// The head that says so, `name@version`.
-    pub model: String,
-    /// Time for decoding and inference, in milliseconds.
-    pub millis: u64,
-}
+/// Name in the registry of the head that tells synthesised faces.
+const SYNTHETIC_FACE: &str = "synthetic-face";
+/// Name in the registry of an operator's model, which takes that head's place.
+const FACE_MANIPULATION: &str = "face-manipulation";
 
 /// A model of this process and whether it is in use, for `/status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,14 +42,7 @@ pub struct Detector {
     workers: usize,
     runtime: Option<Runtime>,
     models: Vec<ModelInfo>,
-    ai_generated: Result<AiGenerated, Reason>,
-}
-
-struct AiGenerated {
-    encoder: ClipEncoder,
-    head: Head,
-    thresholds: Thresholds,
-    id: String,
+    eyes: Result<Pool<Eyes>, Reason>,
 }
 
 impl Detector {
@@ -77,56 +59,23 @@ impl Detector {
                 workers,
                 runtime: None,
                 models: Vec::new(),
-                ai_generated: Err(Reason::ModelsOff),
+                eyes: Err(Reason::ModelsOff),
             });
         }
         let registry = Registry::load(config.registry.as_deref())?;
-        let entries = registry
-            .head(AI_GENERATED)
-            .and_then(|head| Some((head, registry.model(&head.model)?)));
-        let Some((head, model)) = entries else {
-            return Ok(Self {
-                workers,
-                runtime: None,
-                models: Vec::new(),
-                ai_generated: Err(Reason::NotInstalled),
-            });
-        };
-        let weights = parse_head(&registry, head, model)?;
-        let (runtime, ai_generated) = match ClipEncoder::open(config, &registry, model)? {
-            Opened::Ready(encoder) => {
-                let ai_generated = AiGenerated {
-                    head: weights,
-                    thresholds: head.thresholds,
-                    id: format!("{}@{}", head.name, head.version),
-                    encoder,
-                };
-                (ai_generated.encoder.runtime(), Ok(ai_generated))
-            }
-            Opened::NotVerified { runtime, why } => {
-                tracing::warn!(
-                    model = %model.id(),
-                    runtime = %runtime.name(),
-                    %why,
-                    "detector skipped: run `trustcard models pull` to fetch the native runtime"
-                );
-                (runtime, Err(Reason::Runtime))
-            }
-        };
-        let skipped = ai_generated.as_ref().err().copied();
-        let info = |name: &str, version: &str| ModelInfo {
-            name: name.to_owned(),
-            version: version.to_owned(),
-            skipped,
-        };
+        let library = config.onnxruntime_library.as_deref();
+        let engine = runtime::engine(library, &registry, &config.models_dir)?;
+        let parts = Arc::new(Parts::read(&registry, config, engine)?);
+        let faults = Arc::new(Faults::default());
+        let pool = Pool::start("detect", workers, config.queue, {
+            let (parts, faults) = (Arc::clone(&parts), Arc::clone(&faults));
+            move || parts.open(engine, &faults)
+        })?;
         Ok(Self {
             workers,
-            runtime: Some(runtime.clone()),
-            models: vec![
-                info(&model.name, &model.version),
-                info(&head.name, &head.version),
-            ],
-            ai_generated,
+            runtime: Some(engine.runtime.clone()),
+            models: parts.describe(&faults),
+            eyes: Ok(pool),
         })
     }
 
@@ -148,15 +97,24 @@ impl Detector {
         &self.models
     }
 
-    /// The head that tells generated pictures, `name@version`.
+    /// Names what answers on pictures come from, so that answers of other models are never taken for theirs.
     ///
     /// # Errors
-    /// Why none is in use.
-    pub fn ai_model(&self) -> Result<&str, Reason> {
-        self.ai_generated
-            .as_ref()
-            .map(|component| component.id.as_str())
-            .map_err(|reason| *reason)
+    /// Why nothing looks at pictures.
+    pub fn identity(&self) -> Result<String, Reason> {
+        self.eyes.as_ref().map_err(|reason| *reason)?;
+        let used = self.models.iter().filter(|model| model.skipped.is_none());
+        let ids: Vec<String> = used.map(|m| format!("{}@{}", m.name, m.version)).collect();
+        Ok(ids.join("+"))
+    }
+
+    /// What every component says about the picture in `file`. One that is not in use says why.
+    pub async fn look(&self, file: Bytes) -> Look {
+        let looked = match &self.eyes {
+            Err(reason) => Err(ComponentError::Skipped(*reason)),
+            Ok(pool) => pool.run(move |eyes| eyes.look(&file)).await,
+        };
+        looked.unwrap_or_else(|error| Look::unseen(&error))
     }
 
     /// Whether the picture in `file` was generated.
@@ -164,33 +122,255 @@ impl Detector {
     /// # Errors
     /// [`ComponentError`], with a stable reason: the component is off, the picture can't be judged, or the model failed.
     pub async fn ai_generated(&self, file: Bytes) -> Result<AiVerdict, ComponentError> {
-        let component = self
-            .ai_generated
-            .as_ref()
-            .map_err(|reason| ComponentError::Skipped(*reason))?;
-        let features = component.encoder.features(file).await?;
-        let probability = component
-            .head
-            .probability(&features.values)
-            .ok_or(OutputError::Score)?;
-        Ok(AiVerdict {
-            probability,
-            verdict: component.thresholds.verdict(probability),
-            model: component.id.clone(),
-            millis: features.millis,
-        })
+        self.look(file).await.ai_generated
+    }
+
+    /// The features of the surest face in `file`, cut out, which heads for faces are trained on.
+    ///
+    /// # Errors
+    /// [`ComponentError`]; without a face, skipped for [`Reason::NoFaces`].
+    pub async fn face_features(&self, file: Bytes) -> Result<Vec<f32>, ComponentError> {
+        let pool = self.eyes.as_ref();
+        let pool = pool.map_err(|reason| ComponentError::Skipped(*reason))?;
+        pool.run(move |eyes| eyes.face_features(&file)).await?
+    }
+
+    /// The features of the picture in `file`, which heads are trained on.
+    ///
+    /// # Errors
+    /// [`ComponentError`]
+    pub async fn features(&self, file: Bytes) -> Result<Vec<f32>, ComponentError> {
+        let pool = self.eyes.as_ref();
+        let pool = pool.map_err(|reason| ComponentError::Skipped(*reason))?;
+        pool.run(move |eyes| eyes.features(&file)).await?
     }
 }
 
-fn parse_head(
-    registry: &Registry,
-    head: &HeadEntry,
-    model: &ModelEntry,
-) -> Result<Head, StartError> {
-    Head::parse(&registry.weights(head)?, &model.id(), model.output.shape[1]).map_err(|source| {
-        StartError::Head {
-            name: head.name.clone(),
-            source,
+/// A component that the registry has and whose files were read, or why it is not used.
+type Part<T> = Result<T, Reason>;
+
+/// What every worker opens its models from.
+struct Parts {
+    config: DetectConfig,
+    ai: Part<(ModelEntry, Vec<u8>, Judge)>,
+    ocr: Part<(OcrEntry, OcrFiles)>,
+    finder: Part<(FinderEntry, Vec<u8>)>,
+    face_judge: Part<FaceParts>,
+    /// Name and version of what belongs to each component, in use or not.
+    names: [Vec<(String, String)>; COMPONENTS],
+}
+
+/// What judges faces.
+enum FaceParts {
+    Head(Judge),
+    Own(Box<(ModelEntry, Vec<u8>, ClassifierEntry)>),
+}
+
+/// Places of the components among [`Faults`] and names.
+const AI: usize = 0;
+const OCR: usize = 1;
+const FINDER: usize = 2;
+const FACE_JUDGE: usize = 3;
+const COMPONENTS: usize = 4;
+
+/// Components whose golden answer was not right on some worker.
+#[derive(Default)]
+struct Faults(Mutex<[bool; COMPONENTS]>);
+
+impl Faults {
+    fn note(&self, component: usize, why: &str) -> ComponentError {
+        tracing::warn!(why, "a detector is left out");
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)[component] = true;
+        ComponentError::Skipped(Reason::Runtime)
+    }
+
+    fn noted(&self, component: usize) -> Option<Reason> {
+        let noted = self.0.lock().unwrap_or_else(PoisonError::into_inner)[component];
+        noted.then_some(Reason::Runtime)
+    }
+}
+
+impl Parts {
+    fn read(
+        registry: &Registry,
+        config: &DetectConfig,
+        engine: &Engine,
+    ) -> Result<Self, StartError> {
+        let runtime = engine.runtime.name();
+        let named = |name: &str, version: &str| (name.to_owned(), version.to_owned());
+        let model_file = |model: &ModelEntry| {
+            let file = model.file.read_model(&model.path(&config.models_dir));
+            file.map_err(RegistryError::from)
+        };
+        let mut names: [Vec<_>; COMPONENTS] = Default::default();
+        let mut ai = Err(Reason::NotInstalled);
+        if let Some((head, model)) = with_model(registry, AI_GENERATED) {
+            names[AI] = vec![
+                named(&model.name, &model.version),
+                named(&head.name, &head.version),
+            ];
+            let judge = judge(registry, head, model)?;
+            let file = model_file(model)?;
+            ai = match model.verified_on(&runtime) {
+                Some(_) => Ok((model.clone(), file, judge)),
+                None => Err(not_verified(&model.id(), &runtime)),
+            };
         }
+        let mut ocr = Err(Reason::NotInstalled);
+        if let Some(entry) = registry.ocr.first() {
+            names[OCR] = vec![named(&entry.name, &entry.version)];
+            let files = entry.read_files(&config.models_dir)?;
+            ocr = match entry.verified_on(&runtime) {
+                Some(_) => Ok((entry.clone(), files)),
+                None => Err(not_verified(&entry.id(), &runtime)),
+            };
+        }
+        let mut finder = Err(Reason::NotInstalled);
+        if let Some(entry) = registry.finder.first() {
+            names[FINDER] = vec![named(&entry.name, &entry.version)];
+            let file = registry.finder_model(entry)?;
+            finder = if entry.verified.iter().any(|on| on.runtime == runtime) {
+                Ok((entry.clone(), file))
+            } else {
+                Err(not_verified(&entry.id(), &runtime))
+            };
+        }
+        let mut face_judge = Err(Reason::NotInstalled);
+        if let Some(entry) = registry.classifier(FACE_MANIPULATION) {
+            names[FACE_JUDGE] = vec![named(&entry.name, &entry.version)];
+            // A registry without that model was refused.
+            if let Some(model) = registry.model(&entry.model) {
+                let file = model_file(model)?;
+                face_judge = match model.verified_on(&runtime) {
+                    Some(_) => {
+                        let own = (model.clone(), file, entry.clone());
+                        Ok(FaceParts::Own(Box::new(own)))
+                    }
+                    None => Err(not_verified(&model.id(), &runtime)),
+                };
+            }
+        } else if let Some((head, model)) = with_model(registry, SYNTHETIC_FACE) {
+            names[FACE_JUDGE] = vec![named(&head.name, &head.version)];
+            let parsed = judge(registry, head, model)?;
+            // It reads the features of the encoder of whole pictures, and of no other.
+            face_judge = match &ai {
+                Ok((encoder, ..)) if encoder.id() == model.id() => Ok(FaceParts::Head(parsed)),
+                Ok(_) => Err(Reason::NotInstalled),
+                Err(reason) => Err(*reason),
+            };
+        }
+        Ok(Self {
+            config: config.clone(),
+            ai,
+            ocr,
+            finder,
+            face_judge,
+            names,
+        })
+    }
+
+    /// The models of one thread, each after its golden check.
+    fn open(&self, engine: &Engine, faults: &Faults) -> Result<Eyes, StartError> {
+        let runtime = engine.runtime.name();
+        let threads = self.config.intra_threads;
+        let encoder = |entry: &ModelEntry, file: &[u8], component: usize| {
+            let mut encoder = Encoder::open(engine, file, entry, &self.config)?;
+            let checked = encoder.check_golden(entry, &runtime);
+            let checked = checked.map_err(|why| faults.note(component, &why));
+            Ok::<_, StartError>(checked.map(|()| encoder))
+        };
+        let ai = match &self.ai {
+            Err(reason) => Err(ComponentError::Skipped(*reason)),
+            Ok((entry, file, judge)) => {
+                encoder(entry, file, AI)?.map(|encoder| (encoder, judge.clone()))
+            }
+        };
+        let reader = match &self.ocr {
+            Err(reason) => Err(ComponentError::Skipped(*reason)),
+            Ok((entry, files)) => {
+                let mut reader = Reader::open(engine, files, threads)
+                    .map_err(|error| session_error(&entry.id(), engine, &error))?;
+                let checked = reader.check_golden(entry, &runtime);
+                let checked = checked.map_err(|why| faults.note(OCR, &why));
+                checked.map(|()| (reader, entry.id()))
+            }
+        };
+        let finder = match &self.finder {
+            Err(reason) => Err(ComponentError::Skipped(*reason)),
+            Ok((entry, file)) => {
+                let mut finder = Finder::open(engine, file, threads)
+                    .map_err(|error| session_error(&entry.id(), engine, &error))?;
+                let checked = finder.check_golden(entry, &runtime);
+                let checked = checked.map_err(|why| faults.note(FINDER, &why));
+                checked.map(|()| finder)
+            }
+        };
+        let face_judge = match &self.face_judge {
+            Err(reason) => Err(ComponentError::Skipped(*reason)),
+            Ok(FaceParts::Head(judge)) => match &ai {
+                Ok(_) => Ok(FaceJudge::Head(judge.clone())),
+                Err(why) => Err(why.clone()),
+            },
+            Ok(FaceParts::Own(own)) => {
+                let (entry, file, classifier) = &**own;
+                encoder(entry, file, FACE_JUDGE)?
+                    .map(|encoder| FaceJudge::Own(Box::new((encoder, classifier.clone()))))
+            }
+        };
+        Ok(Eyes {
+            limits: self.config.picture,
+            ai,
+            reader,
+            finder,
+            face_judge,
+        })
+    }
+
+    fn describe(&self, faults: &Faults) -> Vec<ModelInfo> {
+        let left_out = [
+            self.ai.as_ref().err().copied(),
+            self.ocr.as_ref().err().copied(),
+            self.finder.as_ref().err().copied(),
+            self.face_judge.as_ref().err().copied(),
+        ];
+        let mut models = Vec::new();
+        for (component, (names, left_out)) in self.names.iter().zip(left_out).enumerate() {
+            let skipped = left_out.or(faults.noted(component));
+            models.extend(names.iter().map(|(name, version)| ModelInfo {
+                name: name.clone(),
+                version: version.clone(),
+                skipped,
+            }));
+        }
+        models
+    }
+}
+
+/// A head and the model it reads.
+fn with_model<'a>(registry: &'a Registry, name: &str) -> Option<(&'a HeadEntry, &'a ModelEntry)> {
+    let head = registry.head(name)?;
+    Some((head, registry.model(&head.model)?))
+}
+
+fn not_verified(id: &str, runtime: &str) -> Reason {
+    tracing::warn!(
+        model = id,
+        runtime,
+        "never verified on this runtime, so it is left out: run `trustcard models pull` to fetch the native runtime"
+    );
+    Reason::Runtime
+}
+
+fn judge(registry: &Registry, head: &HeadEntry, model: &ModelEntry) -> Result<Judge, StartError> {
+    let weights = registry.weights(head)?;
+    let parsed = Head::parse(&weights, &model.id(), model.output.shape[1]);
+    let parsed = parsed.map_err(|source| StartError::Head {
+        name: head.name.clone(),
+        source,
+    })?;
+    Ok(Judge {
+        head: parsed,
+        thresholds: head.thresholds,
+        id: format!("{}@{}", head.name, head.version),
     })
 }

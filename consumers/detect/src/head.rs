@@ -2,7 +2,16 @@
 
 use serde::Deserialize;
 
-use crate::detector::Verdict;
+/// What was decided about a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Above the upper threshold: generated, synthesised or manipulated.
+    Positive,
+    /// Below the lower threshold.
+    Negative,
+    /// Between them.
+    Inconclusive,
+}
 
 /// Where a head decides. The probability must be beyond a threshold, not on it.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
@@ -23,9 +32,9 @@ impl Thresholds {
     #[must_use]
     pub fn verdict(&self, probability: f64) -> Verdict {
         if probability > self.high {
-            Verdict::Generated
+            Verdict::Positive
         } else if probability < self.low {
-            Verdict::Human
+            Verdict::Negative
         } else {
             Verdict::Inconclusive
         }
@@ -223,17 +232,17 @@ mod tests {
             high: 0.7,
         };
         let verdicts = [0.0, 0.29, 0.3, 0.5, 0.7, 0.71, 1.0].map(|p| thresholds.verdict(p));
-        use Verdict::{Generated, Human, Inconclusive};
+        use Verdict::{Inconclusive, Negative, Positive};
         assert_eq!(
             verdicts,
             [
-                Human,
-                Human,
+                Negative,
+                Negative,
                 Inconclusive,
                 Inconclusive,
                 Inconclusive,
-                Generated,
-                Generated
+                Positive,
+                Positive
             ]
         );
     }

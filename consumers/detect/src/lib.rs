@@ -4,7 +4,8 @@
 //! model file against its SHA-256, opens one session per worker thread ([`pool`]) and compares the model's answer on a
 //! golden picture with the one on record ([`golden`]). Afterwards a picture goes the same way every time: its header is
 //! judged before anything is decoded ([`header`]), it is decoded and brought to the model's input ([`preprocess`]), the
-//! encoder turns it into features ([`clip`]) and a linear head turns those into a calibrated probability ([`head`]).
+//! encoder turns it into features ([`clip`]) and a linear head turns those into a calibrated probability ([`head`]). The text in
+//! it is read by three models of their own ([`ocr`]); faces are found by another, cut out and judged. [`look`] is that way from beginning to end.
 //!
 //! Nothing here answers with a guess: a picture that can't be judged, a model whose output is no number and a runtime the
 //! model was never verified on each have an error with a stable [`schemas::Reason`].
@@ -15,20 +16,28 @@ pub mod clip;
 pub mod config;
 pub mod detector;
 pub mod error;
+mod faces;
+pub mod findings;
 mod golden;
 pub mod head;
 pub mod header;
+pub mod look;
 pub mod metrics;
+pub mod ocr;
 mod onnx;
 mod pool;
 pub mod preprocess;
+pub mod provenance;
 pub mod pull;
 pub mod registry;
 pub mod runtime;
+mod session;
 pub mod stage;
 
 pub use config::DetectConfig;
-pub use detector::{AiVerdict, Detector, ModelInfo, Verdict};
+pub use detector::{Detector, ModelInfo};
 pub use error::{ComponentError, StartError};
+pub use head::Verdict;
+pub use look::{AiVerdict, FaceVerdict, Look, TextRead};
 pub use registry::Registry;
 pub use runtime::Runtime;

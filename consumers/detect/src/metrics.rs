@@ -61,8 +61,12 @@ impl DetectMetrics {
         )?;
         // Those of the built-in registry are there from the start.
         let known = crate::Registry::load(None);
-        for head in known.iter().flat_map(|known| &known.heads) {
-            inference.with_label_values(&[format!("{}@{}", head.name, head.version)]);
+        if let Ok(known) = &known {
+            let heads = known.heads.iter();
+            let heads = heads.map(|head| format!("{}@{}", head.name, head.version));
+            for id in heads.chain(known.ocr.iter().map(crate::registry::OcrEntry::id)) {
+                inference.with_label_values(&[id]);
+            }
         }
         registry.register(Box::new(pictures.clone()))?;
         registry.register(Box::new(inference.clone()))?;

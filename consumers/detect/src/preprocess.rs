@@ -8,7 +8,7 @@ use std::io::Cursor;
 
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::{
-    DynamicImage, ImageDecoder, ImageError, Limits,
+    DynamicImage, ImageDecoder, ImageError, Limits, RgbImage,
     codecs::{gif::GifDecoder, jpeg::JpegDecoder, png::PngDecoder, webp::WebPDecoder},
     error::LimitErrorKind,
     metadata::Orientation,
@@ -21,7 +21,6 @@ use crate::{
 
 /// Turns pictures into the input tensor of one model. Holds the resizer's buffers, so each worker has its own.
 pub struct Preprocessor {
-    limits: PictureLimits,
     /// Side of the square the model sees, in pixels.
     side: u32,
     /// Normalised value of each 8-bit sample, per channel.
@@ -32,42 +31,30 @@ pub struct Preprocessor {
 impl Preprocessor {
     /// For the input that a registry entry describes.
     #[must_use]
-    pub fn new(input: &InputSpec, limits: PictureLimits) -> Self {
+    pub fn new(input: &InputSpec) -> Self {
         let channel = |channel: usize| {
             std::array::from_fn(|sample| {
                 (sample as f32 / 255.0 - input.mean[channel]) / input.std[channel]
             })
         };
         Self {
-            limits,
             side: input.side(),
             normalised: std::array::from_fn(channel),
             resizer: Resizer::new(),
         }
     }
 
-    /// The tensor of a picture file: `[1, 3, side, side]`, channels red, green, blue, row by row.
-    ///
-    /// # Errors
-    /// [`PictureError`]
-    pub fn tensor(&mut self, file: &[u8]) -> Result<Vec<f32>, PictureError> {
-        let header = Header::read(file, &self.limits)?;
-        let (picture, orientation) = decode(file, &header, &self.limits)?;
-        self.tensor_of(picture, orientation)
-    }
-
-    /// The tensor of a decoded picture: shortest side to the model's side, then the centre, as CLIP's own preprocessing
+    /// The tensor `[1, 3, side, side]` of a decoded picture, channels red, green, blue, row by row: shortest side to the model's side, then the centre, as CLIP's own preprocessing
     /// does it (Radford et al. 2021), here in one step. Bicubic with a = -0.5 and the kernel widened when shrinking, which is
     /// what Pillow calls `BICUBIC`.
     ///
     /// # Errors
     /// [`PictureError`] for pixels of a kind that can't be resized.
-    pub fn tensor_of(
+    pub fn tensor(
         &mut self,
-        mut picture: DynamicImage,
+        picture: &DynamicImage,
         orientation: Orientation,
     ) -> Result<Vec<f32>, PictureError> {
-        lay_on_white(&mut picture);
         let square = picture.width().min(picture.height());
         let margin = |length: u32| f64::from(length - square) / 2.0;
         let options = ResizeOptions::new()
@@ -82,9 +69,8 @@ impl Preprocessor {
             );
         let mut small = DynamicImage::new(self.side, self.side, picture.color());
         self.resizer
-            .resize(&picture, &mut small, &options)
+            .resize(picture, &mut small, &options)
             .map_err(|error| PictureError::Corrupt(error.to_string()))?;
-        drop(picture);
         // The centre square of a turned picture is the turned centre square.
         small.apply_orientation(orientation);
         let small = small.into_rgb8();
@@ -103,7 +89,51 @@ impl Preprocessor {
     }
 }
 
-/// Decodes the picture (of an animation the first frame) and reads how EXIF wants it turned.
+/// Decodes a picture file (of an animation the first frame), on white where it is transparent, and reads how EXIF wants it
+/// turned.
+///
+/// # Errors
+/// [`PictureError`]
+pub fn open(
+    file: &[u8],
+    limits: &PictureLimits,
+) -> Result<(DynamicImage, Orientation), PictureError> {
+    let header = Header::read(file, limits)?;
+    let (mut picture, orientation) = decode(file, &header, limits)?;
+    lay_on_white(&mut picture);
+    Ok((picture, orientation))
+}
+
+/// A copy for everything but the encoder: upright, 8-bit RGB, no side longer than `longest`. The picture itself may be several
+/// times as large, and letters and faces need no more.
+///
+/// # Errors
+/// [`PictureError`] for pixels of a kind that can't be resized.
+pub fn working_copy(
+    picture: &DynamicImage,
+    orientation: Orientation,
+    longest: u32,
+) -> Result<RgbImage, PictureError> {
+    let (width, height) = (picture.width(), picture.height());
+    let scale = (f64::from(longest) / f64::from(width.max(height))).min(1.0);
+    let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
+    let mut copy = if scale < 1.0 {
+        let mut small = DynamicImage::new(side(width), side(height), picture.color());
+        let options = ResizeOptions::new()
+            .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
+            .use_alpha(false);
+        Resizer::new()
+            .resize(picture, &mut small, &options)
+            .map_err(|error| PictureError::Corrupt(error.to_string()))?;
+        small
+    } else {
+        picture.clone()
+    };
+    copy.apply_orientation(orientation);
+    Ok(copy.into_rgb8())
+}
+
+/// Decodes the picture and reads how EXIF wants it turned.
 fn decode(
     file: &[u8],
     header: &Header,

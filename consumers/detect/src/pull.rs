@@ -129,10 +129,10 @@ pub fn pull_with(
             let name = format!("{}@{}", entry.name, entry.version);
             (name, entry.path(cache_dir), &entry.file)
         });
-    let models = registry
-        .models
-        .iter()
-        .map(|entry| (entry.id(), entry.path(cache_dir), &entry.file));
+    let models = registry.model_files(cache_dir);
+    let models = models
+        .into_iter()
+        .map(|model| (model.id, model.path, model.file));
     runtime
         .into_iter()
         .chain(models)

@@ -1,7 +1,7 @@
 //! The model registry, `models.toml`: what may be loaded, where it comes from and how it proves to be the right thing.
 //!
 //! The built-in registry is part of the binary. An operator can name another one, in which the weights of heads are looked
-//! up beside that file.
+//! up beside that file, and then among those of the binary.
 
 mod entries;
 mod files;
@@ -13,17 +13,25 @@ use std::{
 
 use serde::Deserialize;
 
+pub(crate) use entries::OcrFiles;
 pub use entries::{
-    Filter, Fit, HeadEntry, InputSpec, Layout, ModelEntry, OutputSpec, RuntimeEntry, VerifiedOn,
+    Activation, ClassifierEntry, Filter, FinderEntry, Fit, HeadEntry, InputSpec, Layout,
+    ModelEntry, OcrEntry, OutputSpec, ReadOn, RuntimeEntry, VerifiedOn,
 };
 pub use files::{FileError, PackageFile};
 
 const BUILT_IN: &str = include_str!("../models.toml");
 /// Weights that the built-in registry names.
-const BUILT_IN_WEIGHTS: [(&str, &[u8]); 1] = [(
-    "weights/ai_generated.json",
-    include_bytes!("../weights/ai_generated.json"),
-)];
+const BUILT_IN_WEIGHTS: [(&str, &[u8]); 2] = [
+    (
+        "weights/ai_generated.json",
+        include_bytes!("../weights/ai_generated.json"),
+    ),
+    (
+        "weights/blazeface.onnx",
+        include_bytes!("../weights/blazeface.onnx"),
+    ),
+];
 
 /// Everything that may be loaded.
 #[derive(Debug, Clone, Deserialize)]
@@ -38,9 +46,31 @@ pub struct Registry {
     /// Heads that turn features into a probability.
     #[serde(default, rename = "head")]
     pub heads: Vec<HeadEntry>,
+    /// Models that read text; the first is used.
+    #[serde(default)]
+    pub ocr: Vec<OcrEntry>,
+    /// Models that find faces; the first is used.
+    #[serde(default)]
+    pub finder: Vec<FinderEntry>,
+    /// Models of an operator that give classes.
+    #[serde(default, rename = "classifier")]
+    pub classifiers: Vec<ClassifierEntry>,
     /// The folder of the file this was read from; `None` for the built-in registry.
     #[serde(skip)]
     folder: Option<PathBuf>,
+}
+
+/// A model file of the registry.
+#[derive(Debug, Clone)]
+pub struct ModelFile<'a> {
+    /// `name@version` of its entry.
+    pub id: String,
+    /// Its licence.
+    pub licence: &'a str,
+    /// The file and the package that ships it.
+    pub file: &'a PackageFile,
+    /// Where it is kept in the cache folder.
+    pub path: PathBuf,
 }
 
 /// Why a registry, or a file it names, can't be used. Each message says what to do next.
@@ -118,6 +148,12 @@ impl Registry {
         self.heads.iter().find(|head| head.name == name)
     }
 
+    /// The operator's model called `name`, if there is one.
+    #[must_use]
+    pub fn classifier(&self, name: &str) -> Option<&ClassifierEntry> {
+        self.classifiers.iter().find(|entry| entry.name == name)
+    }
+
     /// The model called `id`, which is `name@version`.
     #[must_use]
     pub fn model(&self, id: &str) -> Option<&ModelEntry> {
@@ -129,27 +165,58 @@ impl Registry {
     /// # Errors
     /// [`RegistryError`] when they are missing or others.
     pub fn weights(&self, head: &HeadEntry) -> Result<Vec<u8>, RegistryError> {
-        let (path, bytes) = match &self.folder {
-            Some(folder) => {
-                let path = folder.join(&head.weights);
-                let bytes = std::fs::read(&path).map_err(|source| RegistryError::Read {
-                    path: path.clone(),
-                    source,
-                })?;
-                (path, bytes)
-            }
-            None => {
-                let (name, bytes) = BUILT_IN_WEIGHTS
-                    .iter()
-                    .find(|(name, _)| *name == head.weights)
-                    .ok_or_else(|| RegistryError::Invalid {
-                        what: format!("no built-in weights {}", head.weights),
-                    })?;
-                (PathBuf::from(name), bytes.to_vec())
-            }
+        self.beside(&head.weights, &head.sha256)
+    }
+
+    /// The face finder's model, checked against its SHA-256.
+    ///
+    /// # Errors
+    /// [`RegistryError`] when it is missing or another one.
+    pub fn finder_model(&self, finder: &FinderEntry) -> Result<Vec<u8>, RegistryError> {
+        self.beside(&finder.weights, &finder.sha256)
+    }
+
+    /// A file beside the registry; one that is not there may be built in.
+    fn beside(&self, weights: &str, sha256: &str) -> Result<Vec<u8>, RegistryError> {
+        let path = match &self.folder {
+            Some(folder) => folder.join(weights),
+            None => PathBuf::from(weights),
         };
-        files::check_weights(&path, &bytes, &head.sha256)?;
+        let built_in = BUILT_IN_WEIGHTS.iter().find(|(name, _)| *name == weights);
+        let bytes = match built_in {
+            Some((_, bytes)) if self.folder.is_none() || !path.exists() => bytes.to_vec(),
+            None if self.folder.is_none() => {
+                return Err(RegistryError::Invalid {
+                    what: format!("no built-in weights {weights}"),
+                });
+            }
+            _ => std::fs::read(&path).map_err(|source| RegistryError::Read {
+                path: path.clone(),
+                source,
+            })?,
+        };
+        files::check_weights(&path, &bytes, sha256)?;
         Ok(bytes)
+    }
+
+    /// Every model file and where it is kept.
+    #[must_use]
+    pub fn model_files(&self, models_dir: &Path) -> Vec<ModelFile<'_>> {
+        let models = self.models.iter().map(|entry| ModelFile {
+            id: entry.id(),
+            licence: &entry.licence,
+            file: &entry.file,
+            path: entry.path(models_dir),
+        });
+        let readers = self.ocr.iter().flat_map(|entry| {
+            entry.files(models_dir).map(|(file, path)| ModelFile {
+                id: entry.id(),
+                licence: &entry.licence,
+                file,
+                path,
+            })
+        });
+        models.chain(readers).collect()
     }
 
     fn validate(&self) -> Result<(), RegistryError> {
@@ -162,7 +229,11 @@ impl Registry {
                 self.models
                     .iter()
                     .map(|entry| (&entry.name, &entry.version, &entry.file, &entry.name)),
-            );
+            )
+            .chain(self.ocr.iter().flat_map(|entry| {
+                [&entry.find, &entry.turn, &entry.read]
+                    .map(|file| (&entry.name, &entry.version, file, &file.member))
+            }));
         for (name, version, file, variant) in files {
             require(
                 files::is_path_part(name) && files::is_path_part(version),
@@ -177,6 +248,15 @@ impl Registry {
         }
         for model in &self.models {
             model.validate()?;
+        }
+        for classifier in &self.classifiers {
+            classifier.validate(self.model(&classifier.model))?;
+        }
+        for finder in &self.finder {
+            require(
+                files::is_sha256(&finder.sha256) && files::is_inside(&finder.weights),
+                || format!("a file entry of {} that can't be right", finder.name),
+            )?;
         }
         for head in &self.heads {
             require(self.model(&head.model).is_some(), || {

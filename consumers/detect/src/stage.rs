@@ -11,9 +11,9 @@ use schemas::{
     Detections, PictureDetections, PictureFinding, PostScraped, Reason,
     dead_letter::DeadLetter,
     events::{
-        detections::{Status, TextFinding},
+        detections::TextFinding,
         result::Failure,
-        scraped::{BlobRef, Media, MediaKind},
+        scraped::{Media, MediaKind},
     },
     topics,
 };
@@ -22,12 +22,12 @@ use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
 use crate::{
-    AiVerdict, Detector, Verdict,
+    Detector, findings,
     metrics::{Answer, DetectMetrics},
 };
 
-/// Name of the component whose answers are kept by picture.
-const AI_GENERATED: &str = "ai_generated";
+/// What answers on a picture are kept under, before the models they come from.
+const PICTURE: &str = "picture";
 /// Progress after this stage, percent.
 const DETECTED: u8 = 60;
 
@@ -185,6 +185,7 @@ impl DetectStage {
             content: post.content.clone(),
             pictures,
             runtime: self.detector.runtime().map(crate::Runtime::name),
+            videos: Vec::new(),
         };
         Ok(schemas::encode(topics::DETECTIONS, &detections)
             .map_or(Outcome::Reject(Reason::SchemaMismatch), |record| {
@@ -194,90 +195,61 @@ impl DetectStage {
 
     /// What is seen in one picture; an error is one of storage, and the whole post is tried again.
     async fn picture(&self, media: &Media) -> Result<PictureDetections, Again> {
-        let ai_generated = match (self.detector.ai_model(), &media.blob) {
-            (Err(reason), _) => PictureFinding::skipped(reason),
-            (Ok(model), Some(blob)) => self.ai_generated(model, blob).await?,
-            (Ok(_), None) => {
-                PictureFinding::failed(media.failure.unwrap_or(Reason::MediaUnavailable))
+        Ok(findings::placed(self.seen(media).await?, media))
+    }
+
+    async fn seen(&self, media: &Media) -> Result<PictureDetections, Again> {
+        let failed =
+            |reason| findings::unseen(PictureFinding::failed(reason), TextFinding::failed(reason));
+        let (identity, blob) = match (self.detector.identity(), &media.blob) {
+            (Err(reason), _) => {
+                return Ok(findings::unseen(
+                    PictureFinding::skipped(reason),
+                    TextFinding::skipped(reason),
+                ));
             }
+            (Ok(_), None) => {
+                return Ok(failed(media.failure.unwrap_or(Reason::MediaUnavailable)));
+            }
+            (Ok(identity), Some(blob)) => (format!("{PICTURE}:{identity}"), blob),
         };
-        Ok(PictureDetections {
-            media_index: media.index,
-            kind: media.kind,
-            sha256: media.blob.as_ref().map(|blob| blob.sha256.clone()),
-            ai_generated,
-            face_manipulation: PictureFinding::skipped(self.absent()),
-            text: TextFinding::skipped(self.absent()),
-        })
-    }
-
-    /// Why a component without a model does not run.
-    fn absent(&self) -> Reason {
-        if self.detector.runtime().is_some() {
-            Reason::NotInstalled
-        } else {
-            Reason::ModelsOff
-        }
-    }
-
-    async fn ai_generated(&self, model: &str, blob: &BlobRef) -> Result<PictureFinding, Again> {
-        let detector = format!("{AI_GENERATED}:{model}");
         let kept = self
             .store
-            .finding(&blob.sha256, &detector, self.clock.now())
-            .await?;
-        if let Some(kept) = kept {
+            .finding(&blob.sha256, &identity, self.clock.now());
+        if let Some(kept) = kept.await?.and_then(findings::read_back) {
             self.metrics.answer(Answer::Reused);
-            return Ok(PictureFinding {
-                reused: true,
-                ..kept
-            });
+            return Ok(findings::reused(kept));
         }
         // Nothing closes it; the permit ends with the file.
         let _held = self.files.acquire().await;
         let file = match self.blobs.get(blob).await {
             Ok(file) => file,
             // A file that is gone comes back only with another scrape: this picture is lost to this run, not the post.
-            Err(BlobError::Missing { .. }) => {
-                return Ok(PictureFinding::failed(Reason::BlobUnavailable));
-            }
+            Err(BlobError::Missing { .. }) => return Ok(failed(Reason::BlobUnavailable)),
             Err(error) => {
                 tracing::warn!(sha256 = blob.sha256, %error, "media store");
                 return Err(Again::Blobs);
             }
         };
-        match self.detector.ai_generated(file).await {
-            Ok(verdict) => {
-                self.metrics.inference(&verdict.model, verdict.millis);
-                let finding = finding(verdict);
-                self.store
-                    .keep_finding(&blob.sha256, &detector, &finding, self.clock.now())
-                    .await?;
-                self.metrics.answer(Answer::Computed);
-                Ok(finding)
-            }
-            Err(error) => {
-                tracing::warn!(sha256 = blob.sha256, %error, "picture");
-                self.metrics.answer(Answer::Failed);
-                Ok(PictureFinding::failed(error.reason()))
-            }
+        let look = self.detector.look(file).await;
+        for (model, millis) in look.runs() {
+            self.metrics.inference(model, millis);
         }
-    }
-}
-
-fn finding(answer: AiVerdict) -> PictureFinding {
-    let (status, verdict) = match answer.verdict {
-        Verdict::Generated => (Status::Completed, Some(schemas::Verdict::Positive)),
-        Verdict::Human => (Status::Completed, Some(schemas::Verdict::Negative)),
-        Verdict::Inconclusive => (Status::Inconclusive, None),
-    };
-    PictureFinding {
-        status,
-        verdict,
-        probability: Some(answer.probability),
-        model: Some(answer.model),
-        millis: Some(answer.millis),
-        reason: None,
-        reused: false,
+        for error in look.failures() {
+            tracing::warn!(sha256 = blob.sha256, %error, "picture");
+        }
+        let whole = look.failures().next().is_none();
+        let picture = findings::of(look);
+        self.metrics.answer(if whole {
+            Answer::Computed
+        } else {
+            Answer::Failed
+        });
+        if whole && let Ok(value) = serde_json::to_value(&picture) {
+            self.store
+                .keep_finding(&blob.sha256, &identity, &value, self.clock.now())
+                .await?;
+        }
+        Ok(picture)
     }
 }

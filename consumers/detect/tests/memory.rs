@@ -17,7 +17,11 @@ use image::{
         webp::WebPEncoder,
     },
 };
-use trustcard_detect::{Registry, header::PictureLimits, preprocess::Preprocessor};
+use trustcard_detect::{
+    Registry,
+    header::PictureLimits,
+    preprocess::{self, Preprocessor},
+};
 
 /// The pass mark, in bytes.
 const ALLOWED: u64 = 64_000_000;
@@ -73,7 +77,7 @@ fn a_child_decodes_one_picture() {
     };
     let file = fs::read(Path::new(&path)).unwrap();
     let registry = Registry::load(None).unwrap();
-    let mut preprocessor = Preprocessor::new(&registry.models[0].input, PictureLimits::default());
+    let mut preprocessor = Preprocessor::new(&registry.models[0].input);
     // Resets the peak that the kernel keeps.
     fs::OpenOptions::new()
         .write(true)
@@ -82,7 +86,9 @@ fn a_child_decodes_one_picture() {
         .write_all(b"5")
         .unwrap();
     let before = status("VmRSS:");
-    preprocessor.tensor(&file).unwrap();
+    let (picture, orientation) = preprocess::open(&file, &PictureLimits::default()).unwrap();
+    preprocessor.tensor(&picture, orientation).unwrap();
+    preprocess::working_copy(&picture, orientation, 1280).unwrap();
     // On a line of its own, whatever the test runner has begun.
     println!("\ngrown by {}", status("VmHWM:").saturating_sub(before));
 }

@@ -17,8 +17,7 @@ use engine::Stage;
 use posts::{post, seen, stage};
 use schemas::Reason;
 use trustcard_detect::{
-    ComponentError, DetectConfig, Detector, Registry, Runtime, Verdict,
-    clip::{ClipEncoder, Opened, OutputError},
+    ComponentError, DetectConfig, Detector, Registry, Runtime, Verdict, clip::OutputError,
 };
 
 /// Settings for the real files; `None`, loudly, when they are not there.
@@ -29,9 +28,9 @@ fn real() -> Option<DetectConfig> {
     }
     let registry = Registry::load(None).unwrap();
     let missing: Vec<_> = registry
-        .models
-        .iter()
-        .map(|model| model.path(&config.models_dir))
+        .model_files(&config.models_dir)
+        .into_iter()
+        .map(|model| model.path)
         .chain(
             registry
                 .runtime_for(std::env::consts::ARCH, std::env::consts::OS)
@@ -93,18 +92,13 @@ async fn the_same_picture_always_has_the_same_features_on_every_worker() {
         workers: 2,
         ..config
     };
-    let registry = Registry::load(None).unwrap();
-    let Opened::Ready(encoder) =
-        ClipEncoder::open(&config, &registry, &registry.models[0]).unwrap()
-    else {
-        panic!("the golden check failed");
-    };
+    let detector = Detector::start(&config).unwrap();
     let file = Bytes::from(fixture("baseline.jpg"));
-    let first = encoder.features(file.clone()).await.unwrap().values;
+    let first = detector.features(file.clone()).await.unwrap();
     assert_eq!(first.len(), 512);
-    let (a, b) = tokio::join!(encoder.features(file.clone()), encoder.features(file));
-    assert_eq!(a.unwrap().values, first);
-    assert_eq!(b.unwrap().values, first);
+    let (a, b) = tokio::join!(detector.features(file.clone()), detector.features(file));
+    assert_eq!(a.unwrap(), first);
+    assert_eq!(b.unwrap(), first);
 }
 
 #[tokio::test]
@@ -130,7 +124,7 @@ async fn outputs_that_are_no_features_fail_on_the_native_runtime_too() {
 
     let good = start(native());
     let answer = good.ai_generated(plain([255, 0, 0]).into()).await.unwrap();
-    assert_eq!(answer.verdict, Verdict::Generated);
+    assert_eq!(answer.verdict, Verdict::Positive);
     let black = good.ai_generated(plain([0, 0, 0]).into()).await;
     assert_eq!(black, Err(ComponentError::Output(OutputError::Zero)));
 
@@ -185,4 +179,112 @@ async fn the_same_bytes_are_never_looked_at_twice() {
     assert!(findings[1].reused);
     findings[1].reused = false;
     assert_eq!(findings[0], findings[1]);
+}
+
+#[tokio::test]
+async fn a_poster_is_read_upright_and_turned_with_corners_in_its_pixels() {
+    let Some(config) = real() else { return };
+    let detector = Detector::start(&config).unwrap();
+    let poster = image::load_from_memory(&fixture("poster.png")).unwrap();
+    for (turn, picture) in [
+        (0, poster.clone()),
+        (90, poster.rotate90()),
+        (180, poster.rotate180()),
+        (270, poster.rotate270()),
+    ] {
+        let look = detector.look(common::png(&picture.to_rgb8()).into()).await;
+        let size = (picture.width(), picture.height());
+        assert_eq!(look.size, Some(size));
+        let reading = look.text.unwrap().reading;
+        let found: Vec<&str> = reading
+            .lines
+            .iter()
+            .map(|line| line.text.as_str())
+            .collect();
+        for expected in ["Doctors hate this cure", "Share before it is deleted"] {
+            let plain = |text: &str| text.replace(' ', "").to_lowercase();
+            let line = reading
+                .lines
+                .iter()
+                .find(|line| plain(&line.text) == plain(expected));
+            let line = line.unwrap_or_else(|| panic!("turned by {turn}: {found:?}"));
+            assert!(line.confidence > 0.8);
+            let inside = |[x, y]: [i32; 2]| {
+                (-40..size.0 as i32 + 40).contains(&x) && (-40..size.1 as i32 + 40).contains(&y)
+            };
+            assert!(line.corners.into_iter().all(inside), "{line:?}");
+        }
+        let judged = look.face_manipulation.unwrap_err();
+        assert!(judged.is_skip(), "no head is installed: {judged:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_face_is_found_in_pixels_of_the_picture_and_an_operators_model_judges_it() {
+    let Some(real) = real() else { return };
+    let small = image::load_from_memory(&fixture("face.png")).unwrap();
+    // In the lower right quarter of a large picture, beyond the copy that faces are looked for in.
+    let mut large = image::RgbImage::from_pixel(1600, 1200, image::Rgb([90, 120, 150]));
+    image::imageops::overlay(&mut large, &small.to_rgb8(), 1100, 700);
+    let detector = Detector::start(&real).unwrap();
+    for (file, [x, y]) in [
+        (fixture("face.png"), [160, 190]),
+        (common::png(&large), [1260, 890]),
+    ] {
+        let look = detector.look(file.into()).await;
+        let [face] = &look.faces[..] else {
+            panic!("{:?}", look.faces)
+        };
+        let centre = [face.x + face.width / 2, face.y + face.height / 2];
+        assert!(
+            centre[0].abs_diff(x) < 30 && centre[1].abs_diff(y) < 40,
+            "{face:?}"
+        );
+        assert!((100..240).contains(&face.width), "{face:?}");
+    }
+
+    // Three classes from the means of the cut-out's colours; skin is red.
+    let installed = Setup {
+        runtime: "onnxruntime 1.32.0",
+        ..Setup::default()
+    }
+    .install();
+    let path = installed.config.registry.clone().unwrap();
+    let built_in = include_str!("../models.toml");
+    let finder = &built_in[built_in.find("[[finder]]").unwrap()..];
+    let classifier = r#"
+        [[classifier]]
+        name = "face-manipulation"
+        version = "3"
+        model = "means@1"
+        labels = ["swapped", "clean", "other"]
+        positive = "swapped"
+        activation = "softmax"
+        thresholds = { low = 0.1, high = 0.335 }
+    "#;
+    let registry = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{registry}\n{finder}\n{classifier}")).unwrap();
+    let config = DetectConfig {
+        onnxruntime_library: library(&real),
+        ..installed.config.clone()
+    };
+    let detector = Detector::start(&config).unwrap();
+    let look = detector.look(fixture("face.png").into()).await;
+    let verdict = look.face_manipulation.unwrap();
+    assert_eq!(verdict.model, "face-manipulation@3");
+    assert_eq!(verdict.verdict, Verdict::Positive, "{verdict:?}");
+    assert_eq!(look.faces[0].probability, Some(verdict.probability));
+    // No face: nothing to judge.
+    let look = detector.look(plain([200, 30, 30]).into()).await;
+    assert_eq!(
+        look.face_manipulation,
+        Err(ComponentError::Skipped(Reason::NoFaces))
+    );
+}
+
+/// The native library that the registry keeps.
+fn library(config: &DetectConfig) -> Option<PathBuf> {
+    let registry = Registry::load(None).unwrap();
+    let entry = registry.runtime_for(std::env::consts::ARCH, std::env::consts::OS);
+    entry.map(|entry| entry.path(&config.models_dir))
 }

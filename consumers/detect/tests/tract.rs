@@ -33,9 +33,9 @@ async fn a_verified_model_answers_with_a_calibrated_probability_and_its_verdict(
         (
             [255, 0, 0],
             1.0 / (1.0 + (-4.0f64).exp()),
-            Verdict::Generated,
+            Verdict::Positive,
         ),
-        ([0, 0, 255], 1.0 / (1.0 + 4.0f64.exp()), Verdict::Human),
+        ([0, 0, 255], 1.0 / (1.0 + 4.0f64.exp()), Verdict::Negative),
         ([90, 0, 90], 0.5, Verdict::Inconclusive),
     ];
     for (colour, probability, verdict) in cases {
@@ -172,9 +172,9 @@ async fn many_pictures_at_once_each_get_their_own_answer() {
     }
     for (number, answer) in running.into_iter().enumerate() {
         let expected = if number % 2 == 0 {
-            Verdict::Generated
+            Verdict::Positive
         } else {
-            Verdict::Human
+            Verdict::Negative
         };
         assert_eq!(answer.await.unwrap(), expected);
     }

@@ -12,12 +12,14 @@ use crate::config::{ConfigError, ScoringConfig};
 use crate::grades::grade_of;
 use crate::links::links;
 use crate::pictures::{PictureSummary, Tally};
-use crate::sources::{SourceList, SourceListError};
-use crate::text::{self, TextRules, TextRulesError};
+use crate::sources::{Poster, SourceList, SourceListError};
+use crate::text::{Place, TextPart, TextRules, TextRulesError};
 
 /// Version of the rules: the table, the patterns, the lexicon and the list of sources. A result names it, followed by `+` and a
-/// digest where an operator has changed weights or sources.
-pub const SCORING_VERSION: &str = "1.0.0";
+/// digest where an operator has changed weights, patterns or sources.
+pub const SCORING_VERSION: &str = "1.1.0";
+/// Digest of the rules that have this version.
+const PUBLISHED: &str = "0d1ad55d";
 
 /// Why scores can't be computed at all.
 #[derive(Debug, thiserror::Error)]
@@ -50,14 +52,12 @@ impl Scorer {
     pub fn new(config: ScoringConfig) -> Result<Self, SetupError> {
         config.validate()?;
         let sources = SourceList::load(&config.sources)?;
-        let text = TextRules::load()?;
-        let changed = rules_digest(&config, &sources);
-        let default = ScoringConfig::default();
-        let published = rules_digest(&default, &SourceList::load(&default.sources)?);
-        let version = if changed == published {
+        let text = TextRules::load(config.patterns.as_deref())?;
+        let digest = rules_digest(&config, &text, &sources);
+        let version = if digest == PUBLISHED {
             SCORING_VERSION.to_owned()
         } else {
-            format!("{SCORING_VERSION}+{changed}")
+            format!("{SCORING_VERSION}+{digest}")
         };
         Ok(Self {
             config,
@@ -77,13 +77,17 @@ impl Scorer {
     #[must_use]
     pub fn assess(&self, detections: &Detections, completed_at: Timestamp) -> AnalysisResult {
         let post = &detections.content;
-        let pictures = PictureSummary::of(&detections.pictures, &self.config.ai);
+        let pictures =
+            PictureSummary::of(&detections.pictures, &detections.videos, &self.config.ai);
         let parts = text_parts(detections);
-        let links = links(parts.iter().copied());
+        let links = links(parts.iter().map(|part| part.text));
         let signals = self.text.analyse(&parts, links.len(), &self.config.text);
         let sources = self.sources.rate(
             &links,
-            post.author.as_ref().map(|a| a.is_verified),
+            post.author.as_ref().map(|author| Poster {
+                username: &author.username,
+                is_verified: author.is_verified,
+            }),
             &self.config.sources,
         );
 
@@ -111,10 +115,19 @@ impl Scorer {
             ai: broken(Component::AiDetection, pictures.ai_tally),
             deepfake: broken(Component::DeepfakeDetection, pictures.face_tally),
             ocr: pictures.text_tally,
-            fact_check: broken(Component::FactChecking, tally(&signals, parts.len())),
-            sources: broken(Component::SourceCredibility, tally(&sources, links_rated)),
+            fact_check: broken(
+                Component::FactChecking,
+                tally(
+                    signals.as_ref().map_err(|unread| unread.reason),
+                    parts.len(),
+                ),
+            ),
+            sources: broken(
+                Component::SourceCredibility,
+                tally(sources.as_ref().map_err(|reason| *reason), links_rated),
+            ),
             pictures: &pictures,
-            signals: signals.as_ref().ok(),
+            signals: signals.as_ref(),
             requires_review: input
                 .text
                 .as_ref()
@@ -154,24 +167,36 @@ impl Scorer {
 }
 
 /// The caption, then each picture's text.
-fn text_parts(detections: &Detections) -> Vec<&str> {
+fn text_parts(detections: &Detections) -> Vec<TextPart<'_>> {
     let caption = detections.content.caption.as_deref();
-    let read = detections
-        .pictures
-        .iter()
-        .filter(|picture| picture.text.status == Status::Completed)
-        .filter_map(|picture| picture.text.text.as_deref());
+    let caption = caption.map(|text| TextPart {
+        place: Place::Caption,
+        text,
+    });
+    let pictures = detections.pictures.iter().enumerate();
+    let read = pictures.filter_map(|(picture, found)| {
+        let place = Place::Picture {
+            picture,
+            media_index: found.media_index,
+        };
+        let text = found
+            .text
+            .text
+            .as_deref()
+            .filter(|_| found.text.status == Status::Completed)?;
+        Some(TextPart { place, text })
+    });
     caption
         .into_iter()
         .chain(read)
-        .filter(|part| !part.trim().is_empty())
+        .filter(|part| !part.text.trim().is_empty())
         .collect()
 }
 
-fn tally<T>(outcome: &Result<T, Reason>, analysed: usize) -> Tally {
+fn tally<T>(outcome: Result<&T, Reason>, analysed: usize) -> Tally {
     match outcome {
         Ok(_) => Tally::completed(u32::try_from(analysed).unwrap_or(u32::MAX)),
-        Err(reason) => Tally::skipped(*reason),
+        Err(reason) => Tally::skipped(reason),
     }
 }
 
@@ -213,12 +238,10 @@ fn post_info(detections: &Detections) -> PostInfo {
 }
 
 /// Eight hexadecimal digits that differ where the rules do.
-fn rules_digest(config: &ScoringConfig, sources: &SourceList) -> String {
-    let [patterns, lexicon] = text::canonical();
+fn rules_digest(config: &ScoringConfig, text: &TextRules, sources: &SourceList) -> String {
     let parts = [
         &config.to_value().to_string(),
-        patterns,
-        lexicon,
+        text.canonical(),
         &sources.canonical(),
     ];
     identity::derive(&parts).simple().to_string()[..8].to_owned()
@@ -232,11 +255,17 @@ mod tests {
     #[test]
     fn changed_rules_need_another_version() {
         let config = ScoringConfig::default();
-        let digest = rules_digest(&config, &SourceList::load(&config.sources).unwrap());
+        let (text, sources) = (
+            TextRules::load(None).unwrap(),
+            SourceList::load(&config.sources).unwrap(),
+        );
         assert_eq!(
-            (SCORING_VERSION, digest.as_str()),
-            ("1.0.0", "9315988e"),
-            "raise SCORING_VERSION, then pin the new digest here"
+            (
+                SCORING_VERSION,
+                rules_digest(&config, &text, &sources).as_str()
+            ),
+            ("1.1.0", PUBLISHED),
+            "raise SCORING_VERSION, then pin the new digest in PUBLISHED"
         );
     }
 
@@ -250,7 +279,7 @@ mod tests {
         config.deepfake.points = 50.0;
         let version = Scorer::new(config.clone()).unwrap().version().to_owned();
         assert!(
-            version.starts_with("1.0.0+") && version.len() == 14,
+            version.starts_with(&format!("{SCORING_VERSION}+")) && version.len() == 14,
             "{version}"
         );
         config.deepfake.points = 60.0;

@@ -151,12 +151,16 @@ fn add_up(completed: Vec<(Component, Findings)>, config: &ScoringConfig) -> Opti
             } else {
                 bonuses += row.impact;
             }
+            let mut metadata = row.metadata;
+            if let Some(metadata) = metadata.as_object_mut() {
+                metadata.insert("working".to_owned(), row.working.into());
+            }
             adjustments.push(Adjustment {
                 component: component.name().to_owned(),
                 category: row.category.to_owned(),
                 impact: round2(row.impact),
                 reason: row.reason,
-                metadata: row.metadata,
+                metadata,
             });
         }
         component_scores.insert(component.name().to_owned(), round2(of_component));

@@ -10,7 +10,9 @@ use serde_json::{Map, Value, json};
 use crate::config::ScoringConfig;
 use crate::pictures::{Answer, PictureSummary, Tally};
 use crate::sources::SourceEvidence;
-use crate::text::TextSignals;
+use crate::text::{TextSignals, Unread};
+
+mod media;
 
 /// The components of one analysis.
 pub(crate) struct Components<'a> {
@@ -21,7 +23,7 @@ pub(crate) struct Components<'a> {
     pub fact_check: Tally,
     pub sources: Tally,
     pub pictures: &'a PictureSummary,
-    pub signals: Option<&'a TextSignals>,
+    pub signals: Result<&'a TextSignals, &'a Unread>,
     pub requires_review: bool,
     pub source_evidence: Option<&'a SourceEvidence>,
     pub config: &'a ScoringConfig,
@@ -79,13 +81,13 @@ impl Components<'_> {
                 "ai_images",
             ),
             ocr: self.ocr_json(),
-            deepfake: self.detector_json(
+            deepfake: self.with_faces(self.detector_json(
                 self.deepfake,
                 &self.pictures.face_answers,
                 |picture| &picture.face_manipulation,
                 ["suspicious", "clean"],
                 "suspicious_images",
-            ),
+            )),
             fact_check: self.fact_check_json(),
             source_credibility: self.sources_json(),
             ocr_text: (!texts.is_empty()).then(|| texts.join("\n\n")),
@@ -94,10 +96,8 @@ impl Components<'_> {
 
     fn extraction_json(&self) -> Value {
         let tally = self.extraction();
-        let failures: Vec<Value> = self
-            .detections
-            .content
-            .media
+        let media = &self.detections.content.media;
+        let failures: Vec<Value> = media
             .iter()
             .filter_map(|media| {
                 let reason = media.failure?;
@@ -113,6 +113,8 @@ impl Components<'_> {
                 "media_fetched": tally.analysed,
                 "media_failed": tally.failed,
                 "failures": failures,
+                "media": media::kept(media),
+                "provenance": media::provenance(&self.detections.pictures),
                 "gen_ai_label": self.detections.content.gen_ai_label,
             }),
         )
@@ -156,6 +158,8 @@ impl Components<'_> {
                     "model": finding.model,
                     "millis": finding.millis,
                     "reused": finding.reused,
+                    "declared_ai": picture.provenance.as_ref().is_some_and(|found| found.declared_ai),
+                    "declared": picture.provenance.as_ref().and_then(|found| found.statement.as_deref()),
                 })
             })
             .collect();
@@ -189,6 +193,17 @@ impl Components<'_> {
         json
     }
 
+    /// Adds to what is said of each picture which faces are in it.
+    fn with_faces(&self, mut told: Value) -> Value {
+        let images = told["images"].as_array_mut().into_iter().flatten();
+        for (image, picture) in images.zip(&self.detections.pictures) {
+            if let Value::Object(image) = image {
+                image.extend(media::faces(picture));
+            }
+        }
+        told
+    }
+
     fn ocr_json(&self) -> Value {
         let images: Vec<Value> = self
             .detections
@@ -200,9 +215,13 @@ impl Components<'_> {
                     "kind": picture.kind,
                     "status": picture.text.status,
                     "reason": picture.text.reason,
+                    "text": read_text(picture),
                     "characters": picture.text.text.as_deref().map(|text| text.chars().count()),
                     "confidence": picture.text.confidence,
                     "model": picture.text.model,
+                    "width": picture.width,
+                    "height": picture.height,
+                    "lines": picture.text.lines,
                 })
             })
             .collect();
@@ -210,16 +229,25 @@ impl Components<'_> {
     }
 
     fn fact_check_json(&self) -> Value {
-        let found = self.signals.map_or(Value::Null, |s| {
-            s.to_json(self.requires_review, &self.config.text)
+        let found = self.signals.map_or_else(Unread::to_json, |signals| {
+            signals.to_json(self.requires_review, &self.config.text)
         });
         with_status(self.fact_check, found)
     }
 
     fn sources_json(&self) -> Value {
         let found = self.source_evidence.map_or(Value::Null, |evidence| {
-            let basis = if evidence.rated.is_empty() { "account" } else { "links" };
-            json!({ "average_reliability": evidence.average, "basis": basis, "sources": evidence.rated })
+            let basis = if evidence.rated.is_empty() {
+                "account"
+            } else {
+                "links"
+            };
+            json!({
+                "average_reliability": evidence.average,
+                "basis": basis,
+                "account_of": evidence.account,
+                "sources": evidence.rated,
+            })
         });
         with_status(self.sources, found)
     }
@@ -237,6 +265,15 @@ pub(crate) fn models(detections: &Detections) -> Vec<String> {
         }
         if had_a_say(picture.text.status) {
             models.extend(picture.text.model.clone());
+        }
+    }
+    for finding in detections
+        .videos
+        .iter()
+        .flat_map(|video| [&video.ai_generated, &video.face_manipulation])
+    {
+        if had_a_say(finding.status) {
+            models.extend(finding.model.clone());
         }
     }
     models.into_iter().collect()

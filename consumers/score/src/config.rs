@@ -1,13 +1,17 @@
 //! `[scoring]`: every weight, threshold and grade of the calculation. The defaults are the published rules; whoever changes one
 //! gets another `scoring_version`, so that two results with the same version were made by the same rules.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::grades::{self, GradeBand};
 
+mod change;
 mod weights;
 
+pub use change::ChangeError;
 pub use weights::{
     AiWeights, DeepfakeWeights, FactCheckWeights, ReliabilityNumbers, SourceWeights, TextWeights,
 };
@@ -29,6 +33,9 @@ pub struct ScoringConfig {
     pub text: TextWeights,
     /// Grades, best first; the last begins at 0.
     pub grades: Vec<GradeBand>,
+    /// Folder of pattern files that replace the built-in ones of the same name, or add languages: `en.toml` and so on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patterns: Option<PathBuf>,
 }
 
 impl Default for ScoringConfig {
@@ -40,6 +47,7 @@ impl Default for ScoringConfig {
             sources: SourceWeights::default(),
             text: TextWeights::default(),
             grades: grades::default_bands(),
+            patterns: None,
         }
     }
 }
@@ -152,7 +160,10 @@ impl ScoringConfig {
     /// The configuration as JSON: equal for equal rules, so it identifies them.
     pub(crate) fn to_value(&self) -> Value {
         let mut value = serde_json::to_value(self).unwrap_or_default();
-        // The file's name changes nothing; what it holds does, and is identified by the source list.
+        // Names of files change nothing; what the files hold does, and is identified with the lists and patterns read from them.
+        if let Some(fields) = value.as_object_mut() {
+            fields.remove("patterns");
+        }
         if let Some(sources) = value.get_mut("sources").and_then(Value::as_object_mut) {
             sources.remove("file");
         }

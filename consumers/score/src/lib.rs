@@ -3,6 +3,7 @@
 //! [`Scorer`] is pure once built: no clock, no I/O. The calculation itself is [`calculation::score`].
 #![warn(missing_docs)]
 
+mod again;
 pub mod assess;
 pub mod calculation;
 mod components;

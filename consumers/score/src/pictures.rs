@@ -1,7 +1,9 @@
 //! What the detectors said about the pictures of a post, checked and counted. A detector's number that is no probability makes
 //! its finding a failed one here, before anything is added up.
 
-use schemas::events::detections::{PictureDetections, Status, TextFinding};
+use schemas::events::detections::{
+    PictureDetections, ProvenanceFinding, Status, TextFinding, VideoDetections,
+};
 use schemas::{PictureFinding, Reason, Verdict};
 
 use crate::config::AiWeights;
@@ -123,8 +125,10 @@ pub struct AiEvidence {
     pub confidence: Option<f64>,
     /// Number of such pictures.
     pub ai_images: u32,
-    /// Pictures of the post, thumbnails among them.
+    /// Pictures of the post, thumbnails and videos among them.
     pub total_images: u32,
+    /// What the file of one of them says itself, if one declares that it was generated.
+    pub declared: Option<String>,
 }
 
 /// Pictures with a face judged synthesised or manipulated.
@@ -153,20 +157,39 @@ pub(crate) struct PictureSummary {
 }
 
 impl PictureSummary {
-    pub(crate) fn of(pictures: &[PictureDetections], weights: &AiWeights) -> Self {
+    /// The answers are those of the pictures, then those of the videos.
+    pub(crate) fn of(
+        pictures: &[PictureDetections],
+        videos: &[VideoDetections],
+        weights: &AiWeights,
+    ) -> Self {
+        let of_videos = |finding: fn(&VideoDetections) -> &PictureFinding, threshold| {
+            videos
+                .iter()
+                .map(move |video| Answer::of(finding(video), threshold))
+        };
         let ai_answers: Vec<_> = pictures
             .iter()
-            .map(|p| Answer::of(&p.ai_generated, Some(weights.threshold)))
+            .map(|p| ai_answer(p, weights))
+            .chain(of_videos(|v| &v.ai_generated, Some(weights.threshold)))
             .collect();
         let face_answers: Vec<_> = pictures
             .iter()
             .map(|p| Answer::of(&p.face_manipulation, None))
+            .chain(of_videos(|v| &v.face_manipulation, None))
             .collect();
-        let total_images = u32::try_from(pictures.len()).unwrap_or(u32::MAX);
+        let face_models = pictures
+            .iter()
+            .map(|p| &p.face_manipulation.model)
+            .chain(videos.iter().map(|v| &v.face_manipulation.model));
+        let total_images = u32::try_from(ai_answers.len()).unwrap_or(u32::MAX);
         let mut ai = AiEvidence {
             confidence: None,
             ai_images: 0,
             total_images,
+            declared: pictures
+                .iter()
+                .find_map(|picture| declared(picture)?.statement.clone()),
         };
         let mut faces = FaceEvidence {
             confidence: None,
@@ -174,15 +197,13 @@ impl PictureSummary {
             total_images,
             models: Vec::new(),
         };
-        for ((picture, ai_answer), face_answer) in
-            pictures.iter().zip(&ai_answers).zip(&face_answers)
-        {
+        for ((model, ai_answer), face_answer) in face_models.zip(&ai_answers).zip(&face_answers) {
             // One picture, one penalty: a faked face outweighs what else is wrong with its picture.
             match (face_answer, ai_answer) {
                 (Answer::Positive(p), _) => {
                     faces.faked_images += 1;
                     faces.confidence = Some(larger(faces.confidence, *p));
-                    faces.models.extend(picture.face_manipulation.model.clone());
+                    faces.models.extend(model.clone());
                 }
                 (_, Answer::Positive(p)) => {
                     ai.ai_images += 1;
@@ -206,6 +227,22 @@ impl PictureSummary {
             ),
         }
     }
+}
+
+/// What a file says of itself outweighs what a model makes of its pixels.
+fn ai_answer(picture: &PictureDetections, weights: &AiWeights) -> Answer {
+    if declared(picture).is_some() {
+        Answer::Positive(1.0)
+    } else {
+        Answer::of(&picture.ai_generated, Some(weights.threshold))
+    }
+}
+
+fn declared(picture: &PictureDetections) -> Option<&ProvenanceFinding> {
+    picture
+        .provenance
+        .as_ref()
+        .filter(|found| found.declared_ai)
 }
 
 fn larger(so_far: Option<f64>, p: f64) -> f64 {

@@ -1,6 +1,7 @@
-//! Publishers and how reliable they are: the built-in list, an operator's additions, and the rating of a post's links.
+//! Publishers and how reliable they are: the built-in list, an operator's additions, and the rating of a post's links, or of its
+//! account where it has none.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use schemas::Reason;
@@ -10,6 +11,10 @@ use crate::config::{ReliabilityNumbers, SourceWeights};
 use crate::links::{Link, registrable_domain};
 
 const BUILT_IN: &str = include_str!("../data/sources.csv");
+/// Accounts of those publishers.
+const ACCOUNTS: &str = include_str!("../data/accounts.csv");
+/// Domains that lead elsewhere, so that nobody sees where.
+const SHORTENERS: &str = include_str!("../data/shorteners.csv");
 
 /// How reliable a publisher is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +57,22 @@ struct Publisher {
     name: String,
     bias: String,
     reliability: Reliability,
+    /// User names of its accounts, apart by blanks; only an operator's file has this column.
+    #[serde(default)]
+    accounts: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Account {
+    username: String,
+    domain: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shortener {
+    domain: String,
 }
 
 /// Why a list of publishers can't be used.
@@ -73,6 +94,22 @@ pub enum SourceListError {
         /// Line and column of it.
         error: csv::Error,
     },
+    /// A shortener: where its links lead is unknown, so they can't be rated.
+    #[error("list of sources {list}: {domain} shortens links of everyone; they stay unknown")]
+    Shortener {
+        /// The file.
+        list: String,
+        /// As written.
+        domain: String,
+    },
+    /// An account of a publisher that is not in the list.
+    #[error("list of accounts: {username} belongs to {domain}, which is in no list of sources")]
+    Account {
+        /// The account.
+        username: String,
+        /// As written.
+        domain: String,
+    },
     /// A domain that no link could ever match.
     #[error("list of sources {list}: {domain} is not a registrable domain{}", hint(.registrable.as_deref()))]
     NotRegistrable {
@@ -93,15 +130,39 @@ fn hint(registrable: Option<&str>) -> String {
 #[derive(Debug)]
 pub(crate) struct SourceList {
     publishers: HashMap<String, Publisher>,
+    /// Domains of publishers by the user names of their accounts, lower case.
+    accounts: HashMap<String, String>,
+    shorteners: HashSet<String>,
+}
+
+/// Who posted, as far as it matters here.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Poster<'a> {
+    pub username: &'a str,
+    pub is_verified: bool,
 }
 
 impl SourceList {
     /// The built-in list, extended or overridden by the operator's file.
     pub(crate) fn load(weights: &SourceWeights) -> Result<Self, SourceListError> {
+        let built_in = |error| SourceListError::Malformed {
+            list: "built-in".to_owned(),
+            error,
+        };
+        let shorteners = rows::<Shortener>(SHORTENERS).map(|row| Ok(row.map_err(built_in)?.domain));
         let mut list = Self {
             publishers: HashMap::new(),
+            accounts: HashMap::new(),
+            shorteners: shorteners.collect::<Result<_, SourceListError>>()?,
         };
         list.read("built-in", BUILT_IN)?;
+        for account in rows::<Account>(ACCOUNTS) {
+            let Account { username, domain } = account.map_err(built_in)?;
+            if !list.publishers.contains_key(&domain) {
+                return Err(SourceListError::Account { username, domain });
+            }
+            list.accounts.insert(username, domain);
+        }
         if let Some(path) = &weights.file {
             let text =
                 std::fs::read_to_string(path).map_err(|error| SourceListError::Unreadable {
@@ -114,11 +175,8 @@ impl SourceList {
     }
 
     fn read(&mut self, list: &str, text: &str) -> Result<(), SourceListError> {
-        let mut reader = csv::ReaderBuilder::new()
-            .trim(csv::Trim::All)
-            .from_reader(text.as_bytes());
-        for row in reader.deserialize() {
-            let publisher: Publisher = row.map_err(|error| SourceListError::Malformed {
+        for row in rows::<Publisher>(text) {
+            let publisher = row.map_err(|error| SourceListError::Malformed {
                 list: list.to_owned(),
                 error,
             })?;
@@ -130,14 +188,29 @@ impl SourceList {
                     registrable,
                 });
             }
+            if self.shorteners.contains(&publisher.domain) {
+                return Err(SourceListError::Shortener {
+                    list: list.to_owned(),
+                    domain: publisher.domain,
+                });
+            }
+            for username in publisher.accounts.split_whitespace() {
+                self.accounts
+                    .insert(username.to_lowercase(), publisher.domain.clone());
+            }
             self.publishers.insert(publisher.domain.clone(), publisher);
         }
         Ok(())
     }
 
-    /// The list as text in a fixed order: equal for equal lists, so it identifies them.
+    /// The lists as text in a fixed order: equal for equal lists, so it identifies them.
     pub(crate) fn canonical(&self) -> String {
-        let mut rows: Vec<_> = self.publishers.values().map(|p| format!("{p:?}")).collect();
+        let publishers = self.publishers.values().map(|p| format!("{p:?}"));
+        let accounts = self.accounts.iter().map(|account| format!("{account:?}"));
+        let mut rows: Vec<_> = publishers
+            .chain(accounts)
+            .chain(self.shorteners.iter().cloned())
+            .collect();
         rows.sort();
         rows.join("\n")
     }
@@ -149,7 +222,7 @@ impl SourceList {
     pub(crate) fn rate(
         &self,
         links: &[Link],
-        author_verified: Option<bool>,
+        poster: Option<Poster<'_>>,
         weights: &SourceWeights,
     ) -> Result<SourceEvidence, Reason> {
         let rated: Vec<RatedLink> = links
@@ -158,18 +231,36 @@ impl SourceList {
             .map(|link| self.rate_link(link))
             .collect();
         if rated.is_empty() {
-            let average = match author_verified.ok_or(Reason::NoAuthor)? {
-                true => weights.verified_account,
-                false => weights.unverified_account,
+            let poster = poster.ok_or(Reason::NoAuthor)?;
+            let publisher = self.publisher_of(poster);
+            let average = match publisher {
+                Some(publisher) => publisher.reliability.number(&weights.reliability),
+                None if poster.is_verified => weights.verified_account,
+                None => weights.unverified_account,
             };
-            return Ok(SourceEvidence { average, rated });
+            let account = publisher.map(|publisher| publisher.name.clone());
+            return Ok(SourceEvidence {
+                average,
+                rated,
+                account,
+            });
         }
         let sum: f64 = rated
             .iter()
             .map(|link| link.reliability.number(&weights.reliability))
             .sum();
         let average = crate::round2(sum / rated.len() as f64);
-        Ok(SourceEvidence { average, rated })
+        Ok(SourceEvidence {
+            average,
+            rated,
+            account: None,
+        })
+    }
+
+    /// The publisher whose account this is. Anyone can take a name that looks right, so only a verified account counts.
+    fn publisher_of(&self, poster: Poster<'_>) -> Option<&Publisher> {
+        let domain = self.accounts.get(&poster.username.to_lowercase())?;
+        self.publishers.get(domain).filter(|_| poster.is_verified)
     }
 
     fn rate_link(&self, link: &Link) -> RatedLink {
@@ -183,8 +274,21 @@ impl SourceList {
             name: publisher.map(|p| p.name.clone()),
             bias: publisher.map(|p| p.bias.clone()),
             reliability: publisher.map_or(Reliability::Unknown, |p| p.reliability),
+            shortened: link
+                .domain
+                .as_ref()
+                .is_some_and(|domain| self.shorteners.contains(domain)),
         }
     }
+}
+
+fn rows<'a, T: serde::de::DeserializeOwned + 'a>(
+    text: &'a str,
+) -> impl Iterator<Item = Result<T, csv::Error>> + 'a {
+    let reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_reader(text.as_bytes());
+    reader.into_deserialize()
 }
 
 /// What the links of a post, or its account, say about its sources.
@@ -194,6 +298,8 @@ pub struct SourceEvidence {
     pub average: f64,
     /// The links it is made of; empty when it is the account's.
     pub rated: Vec<RatedLink>,
+    /// The publisher whose own account the average is of.
+    pub account: Option<String>,
 }
 
 /// One link with its rating.
@@ -209,135 +315,9 @@ pub struct RatedLink {
     pub bias: Option<String>,
     /// Its reliability.
     pub reliability: Reliability,
+    /// Whether it is a shortened link, which may lead anywhere.
+    pub shortened: bool,
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use super::*;
-    use crate::links::links;
-
-    fn rate(text: &str, author_verified: Option<bool>) -> Result<SourceEvidence, Reason> {
-        let weights = SourceWeights::default();
-        SourceList::load(&weights)
-            .unwrap()
-            .rate(&links([text]), author_verified, &weights)
-    }
-
-    fn load_file(content: &str) -> Result<SourceList, SourceListError> {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(content.as_bytes()).unwrap();
-        SourceList::load(&SourceWeights {
-            file: Some(file.path().to_owned()),
-            ..SourceWeights::default()
-        })
-    }
-
-    #[test]
-    fn the_built_in_list_has_69_publishers() {
-        let list = SourceList::load(&SourceWeights::default()).unwrap();
-        assert_eq!(list.publishers.len(), 69);
-        assert_eq!(
-            list.publishers["infowars.com"].reliability,
-            Reliability::VeryLow
-        );
-        assert_eq!(
-            list.publishers["theonion.com"].reliability,
-            Reliability::Satire
-        );
-    }
-
-    #[test]
-    fn links_are_rated_by_registrable_domain_and_the_average_has_two_decimals() {
-        let found = rate(
-            "https://www.reuters.com/a https://news.bbc.com/b https://unheard-of.example https://bit.ly/x",
-            None,
-        )
-        .unwrap();
-        let ratings: Vec<_> = found.rated.iter().map(|link| link.reliability).collect();
-        use Reliability::{High, Unknown, VeryHigh};
-        assert_eq!(ratings, [VeryHigh, High, Unknown, Unknown]);
-        assert_eq!(found.average, 0.7);
-        let thirds = rate("https://bbc.com https://cnn.com https://x.com", None).unwrap();
-        assert_eq!(thirds.average, 0.63, "(0.8 + 0.8 + 0.3) / 3 rounded");
-    }
-
-    #[test]
-    fn only_the_first_five_links_are_rated_and_one_domain_may_count_twice() {
-        let found = rate(
-            "https://a.example https://b.example https://bbc.com/1 https://bbc.com/2 https://bbc.com/1 https://c.example \
-             https://infowars.com",
-            None,
-        )
-        .unwrap();
-        let urls: Vec<_> = found.rated.iter().map(|link| link.url.as_str()).collect();
-        assert_eq!(
-            urls,
-            [
-                "https://a.example",
-                "https://b.example",
-                "https://bbc.com/1",
-                "https://bbc.com/2",
-                "https://c.example"
-            ]
-        );
-        assert_eq!(found.average, 0.62);
-    }
-
-    #[test]
-    fn without_links_the_account_counts() {
-        assert_eq!(rate("no links", Some(true)).unwrap().average, 0.6);
-        assert_eq!(rate("no links", Some(false)).unwrap().average, 0.4);
-        assert_eq!(rate("no links", None), Err(Reason::NoAuthor));
-        assert_eq!(rate("https://bbc.com", None).unwrap().average, 0.8);
-    }
-
-    #[test]
-    fn a_private_suffix_is_not_its_tenants() {
-        let list =
-            load_file("domain,name,bias,reliability\ntenant.blogspot.com,Tenant,center,high\n")
-                .unwrap();
-        let weights = SourceWeights::default();
-        let average = |url: &str| list.rate(&links([url]), None, &weights).unwrap().average;
-        assert_eq!(average("https://tenant.blogspot.com/x"), 0.8);
-        assert_eq!(average("https://other.blogspot.com/x"), 0.5);
-    }
-
-    #[test]
-    fn an_operators_file_extends_and_overrides() {
-        let list = load_file("domain,name,bias,reliability\nbbc.com,BBC,center,very-high\nlocal.example,Local,left,low\n").unwrap();
-        assert_eq!(list.publishers.len(), 70);
-        assert_eq!(
-            list.publishers["bbc.com"].reliability,
-            Reliability::VeryHigh
-        );
-        assert_eq!(
-            list.publishers["local.example"].reliability,
-            Reliability::Low
-        );
-    }
-
-    #[test]
-    fn a_file_that_can_not_be_meant_is_refused_with_what_to_do() {
-        let message = |content: &str| load_file(content).unwrap_err().to_string();
-        let header = "domain,name,bias,reliability\n";
-        assert!(
-            message(&format!("{header}www.bbc.com,BBC,center,high\n")).ends_with("; write bbc.com")
-        );
-        assert!(
-            message(&format!("{header}co.uk,UK,center,high\n"))
-                .contains("is not a registrable domain")
-        );
-        assert!(message(&format!("{header}a.example,A,center,best\n")).contains("line: 2"));
-        assert!(message("domain,name\na.example,A\n").contains("missing field"));
-        let missing = SourceWeights {
-            file: Some("/nonexistent/sources.csv".into()),
-            ..SourceWeights::default()
-        };
-        assert!(matches!(
-            SourceList::load(&missing),
-            Err(SourceListError::Unreadable { .. })
-        ));
-    }
-}
+mod tests;

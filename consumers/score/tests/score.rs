@@ -18,6 +18,7 @@ fn average(average: f64) -> Option<SourceEvidence> {
     Some(SourceEvidence {
         average,
         rated: Vec::new(),
+        account: None,
     })
 }
 
@@ -31,9 +32,14 @@ fn linked(average: f64, reliabilities: &[Reliability]) -> Option<SourceEvidence>
             name: None,
             bias: None,
             reliability,
+            shortened: false,
         })
         .collect();
-    Some(SourceEvidence { average, rated })
+    Some(SourceEvidence {
+        average,
+        rated,
+        account: None,
+    })
 }
 
 fn ai(confidence: Option<f64>) -> Option<AiEvidence> {
@@ -42,6 +48,7 @@ fn ai(confidence: Option<f64>) -> Option<AiEvidence> {
         confidence,
         ai_images,
         total_images: 2,
+        declared: None,
     })
 }
 

@@ -96,6 +96,7 @@ fn message(post_id: &str, age_ms: i64) -> Message<Detections> {
         },
         pictures: Vec::new(),
         runtime: None,
+        videos: Vec::new(),
     };
     let meta = Meta {
         topic: topics::DETECTIONS.into(),

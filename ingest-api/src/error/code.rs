@@ -34,7 +34,7 @@ codes! {
     AnalysisError = "ANALYSIS_ERROR", 500;
     /// The cache does not answer. Details: operation.
     CacheError = "CACHE_ERROR", 503;
-    /// Too many requests. Details: retry_after, limit_per_minute, limit_per_hour.
+    /// Too many requests, or URLs of a partner. Details: retry_after, limit_per_minute, limit_per_hour, of a partner limit_per_day.
     RateLimitExceeded = "RATE_LIMIT_EXCEEDED", 429;
     /// The request is malformed (or, with status 400, well-formed but can't be done). Details: field and value of the first
     /// fault, and errors with one entry a field.

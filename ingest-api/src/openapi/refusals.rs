@@ -126,8 +126,8 @@ const SHARED: &[Shared] = &[
     Shared {
         name: "Conflict",
         status: 409,
-        about: "CONFLICT: it clashes with what is there.",
-        retry: Retry::Never,
+        about: "CONFLICT: it clashes with what is there. With an Idempotency-Key: the same request is being worked on, hence Retry-After.",
+        retry: Retry::Sometimes,
         example: || ApiError::new(Code::Conflict, "It clashes with what is there."),
     },
     Shared {
@@ -163,7 +163,7 @@ const SHARED: &[Shared] = &[
     Shared {
         name: "TooManyRequests",
         status: 429,
-        about: "RATE_LIMIT_EXCEEDED: the budget is used up. Refused requests do not count.",
+        about: "RATE_LIMIT_EXCEEDED: the budget, or a partner's quota of URLs, is used up. What is refused does not count.",
         retry: Retry::Always,
         example: || ApiError::rate_limited(42, 10, 100),
     },

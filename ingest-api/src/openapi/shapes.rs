@@ -9,6 +9,10 @@ use utoipa::ToSchema;
 /// Schemas of requests: their members need not all be there.
 pub const REQUESTS: &[&str] = &["AnalyzeRequest", "BatchRequest", "FeedbackRequest"];
 
+/// What a caller is told of the header that makes a request one that may be sent again.
+pub const IDEMPOTENCY_KEY: &str = "1 to 255 printable characters. For a day the same request with the same key is done once and \
+    its answer told again; another body with it is 422, and while the first is being worked on it is 409.";
+
 /// A post to look at.
 #[derive(Debug, ToSchema)]
 pub struct AnalyzeRequest {

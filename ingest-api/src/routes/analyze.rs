@@ -1,10 +1,10 @@
 //! POST /api/analyze: one post.
 
 use axum::{
-    Json,
     extract::{Request, State},
-    http::StatusCode,
+    response::Response,
 };
+use jiff::Timestamp;
 use schemas::{PostRef, events::submission::Origin};
 use serde::Serialize;
 use store::{Status, begins_new_run};
@@ -14,9 +14,14 @@ use uuid::Uuid;
 use crate::{
     body::{Members, read_json},
     caller::Caller,
+    charge::{self, Charge},
     error::{ApiError, FieldError},
+    idempotency::{Accepted as Answer, IdempotencyKey, fingerprint, once},
     intake,
-    openapi::{refusals::Refusal, shapes::AnalyzeRequest},
+    openapi::{
+        refusals::Refusal,
+        shapes::{AnalyzeRequest, IDEMPOTENCY_KEY},
+    },
     request_id::RequestId,
     state::AppState,
     views,
@@ -29,7 +34,7 @@ const ESTIMATED_TIME_S: u32 = 30;
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Accepted {
     /// Ask for its result under this id.
-    analysis_id: Uuid,
+    pub analysis_id: Uuid,
     /// The shortcode.
     post_id: String,
     /// Where it stands.
@@ -52,6 +57,7 @@ pub struct Accepted {
     operation_id = "submit_post",
     tag = "submissions",
     security((), ("key" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY)),
     request_body(content = AnalyzeRequest, examples(
         ("post" = (summary = "A post", value = json!({ "url": "https://www.instagram.com/p/DTCsatire01/" }))),
         ("again" = (
@@ -62,6 +68,7 @@ pub struct Accepted {
     responses(
         (status = 202, description = "Accepted, or answered by an earlier analysis.", body = Accepted),
         Refusal<400>,
+        Refusal<409>,
         Refusal<413>,
         Refusal<415>,
         Refusal<422>,
@@ -73,17 +80,41 @@ pub async fn analyze(
     id: RequestId,
     caller: Caller,
     request: Request,
-) -> Result<(StatusCode, Json<Accepted>), ApiError> {
+) -> Result<Response, ApiError> {
+    let key = IdempotencyKey::of(request.headers())?;
     let (limit, deadline) = (state.config.max_body_bytes, state.config.body_timeout());
     let body = read_json(request, limit, deadline).await?;
     let (post, force) = parse(&body, state.config.max_url_length)?;
+    let print = || fingerprint(&[b"analyze", &body]);
+    let answer = once(&state, &caller, key, print, |turn| {
+        // Callers choose their request ids, and proxies repeat them; what came in must be distinct all the same.
+        let request_id = format!("{}/{}", id.as_str(), turn.request_id.simple());
+        let (state, caller) = (state.clone(), caller.clone());
+        async move {
+            let accepted =
+                submit(&state, &caller, (post, force), request_id, turn.started_at).await?;
+            Answer::new(&accepted)
+        }
+    })
+    .await;
+    Ok(charge::tell(&state, &caller, answer).await)
+}
 
-    let now = state.clock.now();
-    // Callers choose their request ids, and proxies repeat them; what came in must be distinct all the same.
-    let request_id = format!("{}/{}", id.as_str(), Uuid::new_v4().simple());
+/// Submits a post at `now`, or finds the analysis that answers it.
+///
+/// # Errors
+/// 429 when the caller's quota is used up, 503 when the broker does not take it, 500 when the store does not.
+pub async fn submit(
+    state: &AppState,
+    caller: &Caller,
+    (post, force): (PostRef, bool),
+    request_id: String,
+    now: Timestamp,
+) -> Result<Accepted, ApiError> {
+    let charge = Charge::take(state, caller, 1, now).await?;
     let salt = force.then(|| request_id.clone());
     let origin = Origin::Single { request_id };
-    let submission = intake::submission(&state, post, origin, caller.owner(), salt.as_deref(), now);
+    let submission = intake::submission(state, post, origin, caller.owner(), salt.as_deref(), now);
     let analysis_id = submission.analysis_id;
     let row = state.find_analysis(analysis_id, now).await?;
     let mut accepted = Accepted {
@@ -107,10 +138,14 @@ pub async fn analyze(
             owned.map_err(|error| ApiError::database("accept submissions", &error))?;
         }
     } else {
-        intake::accept(&state, vec![submission], None, now).await?;
+        let accepted = intake::accept(state, vec![submission], charge.straight, None, now).await;
+        if accepted.is_err() {
+            charge.give_back(state, 1).await;
+        }
+        accepted?;
         state.results.forget(analysis_id).await;
     }
-    Ok((StatusCode::ACCEPTED, Json(accepted)))
+    Ok(accepted)
 }
 
 fn parse(body: &[u8], max_url_length: usize) -> Result<(PostRef, bool), ApiError> {

@@ -1,105 +1,69 @@
 //! POST /api/analyze/batch: many posts. One bad URL never fails the rest.
 
-use std::collections::HashSet;
-
 use axum::{
-    Json,
     extract::{Request, State},
-    http::StatusCode,
+    response::Response,
 };
-use schemas::{PostRef, Submission, events::submission::Origin};
-use serde::Serialize;
-use serde_json::value::RawValue;
-use store::{NewBatch, Status};
-use utoipa::ToSchema;
-use uuid::Uuid;
+use schemas::{Submission, events::submission::Origin};
+use store::{NewBatch, Turn};
 
 use crate::{
     access,
-    body::{Items, Members, echo, read_json, string},
+    batch::{
+        answer::AcceptedBatch,
+        request::{Format, entries},
+        sorted::Sorted,
+    },
+    body::decoded::{self, Coding},
     caller::Caller,
-    error::{ApiError, Code},
+    charge::{self, Charge},
+    error::ApiError,
+    idempotency::{Accepted, IdempotencyKey, fingerprint, once},
     intake,
-    openapi::{refusals::Refusal, shapes::BatchRequest},
+    openapi::{
+        refusals::Refusal,
+        shapes::{BatchRequest, IDEMPOTENCY_KEY},
+    },
     state::AppState,
 };
 
-/// The answer, 202.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct AcceptedBatch {
-    /// Ask for its progress under this id.
-    batch_id: Uuid,
-    /// How many the broker acknowledged.
-    accepted: usize,
-    /// URLs that repeat the post of an earlier one in this request.
-    duplicates: u32,
-    /// URLs that were not accepted, in the order of the request.
-    rejected: Vec<Rejected>,
-    /// The accepted ones, in the order of the request.
-    items: Vec<Item>,
-}
-
-/// A URL that was not accepted.
-#[derive(Debug, Serialize, ToSchema)]
-struct Rejected {
-    /// Its place in the request, from 0.
-    index: u32,
-    /// What was sent, cut where it is long.
-    url: String,
-    /// Why.
-    error: ItemError,
-    /// Whether the same URL may be accepted later.
-    retryable: bool,
-}
-
-/// Why a URL was not accepted.
-#[derive(Debug, Serialize, ToSchema)]
-struct ItemError {
-    /// INVALID_INPUT or BROKER_UNAVAILABLE.
-    code: &'static str,
-    /// A sentence for people.
-    message: String,
-}
-
-/// A URL that was accepted.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = AcceptedItem)]
-struct Item {
-    /// Its place in the request, from 0.
-    index: u32,
-    /// Ask for its result under this id.
-    analysis_id: Uuid,
-    /// The shortcode.
-    post_id: String,
-    /// Where it stands.
-    status: Status,
-}
-
 /// Submit many posts
 ///
-/// Accepts what can be accepted, at most 10,000 URLs and 10 MB, and says what became of the rest: one bad URL never fails it.
-/// Needs a key, except in development.
+/// Accepts what can be accepted, at most 10,000 URLs and 10 MB, and says what became of each: one bad URL never fails the rest. As JSON,
+/// or as lines (`application/x-ndjson`), each a URL or `{"url", "client_ref"}`; uncompressed, or with Content-Encoding gzip or zstd. Where
+/// the quota does not last, the first URLs are accepted, the others are to be sent again after Retry-After. Needs a key, except in
+/// development.
 #[utoipa::path(
     post,
     path = "/api/analyze/batch",
     operation_id = "submit_batch",
     tag = "submissions",
     security((), ("key" = [])),
-    request_body(content = BatchRequest, examples(
-        ("posts" = (summary = "Two posts, one of them twice", value = json!({ "urls": [
-            "https://www.instagram.com/p/DTCsatire01/",
-            "https://www.instagram.com/reel/DTCevents01/",
-            "https://instagr.am/p/DTCevents01/"
-        ] }))),
-        ("mixed" = (summary = "One that is no post", value = json!({ "urls": [
-            "https://www.instagram.com/p/DTCvague001/",
-            "https://example.com/p/DTCvague001/"
-        ] })))
+    params(("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY)),
+    request_body(content(
+        (BatchRequest = "application/json", examples(
+            ("posts" = (summary = "Two posts, one of them twice", value = json!({ "urls": [
+                "https://www.instagram.com/p/DTCsatire01/",
+                "https://www.instagram.com/reel/DTCevents01/",
+                "https://instagr.am/p/DTCevents01/"
+            ] }))),
+            ("mixed" = (summary = "One that is no post", value = json!({ "urls": [
+                "https://www.instagram.com/p/DTCvague001/",
+                "https://example.com/p/DTCvague001/"
+            ] })))
+        )),
+        (String = "application/x-ndjson", examples(
+            ("lines" = (
+                summary = "Two posts, one of them with a name",
+                value = json!("https://www.instagram.com/p/DTCsatire01/\n{\"url\":\"https://www.instagram.com/p/DTCevents01/\",\"client_ref\":\"order-7\"}\n")
+            ))
+        ))
     )),
     responses(
         (status = 202, description = "What could be accepted is.", body = AcceptedBatch),
         Refusal<400>,
         Refusal<401>,
+        Refusal<409>,
         Refusal<413>,
         Refusal<415>,
         Refusal<422>,
@@ -110,185 +74,77 @@ pub async fn analyze_batch(
     State(state): State<AppState>,
     caller: Caller,
     request: Request,
-) -> Result<(StatusCode, Json<AcceptedBatch>), ApiError> {
+) -> Result<Response, ApiError> {
     access::key_or_development(&state.config, &caller, "A batch")?;
+    let headers = request.headers();
+    let key = IdempotencyKey::of(headers)?;
+    let (format, coding) = (Format::of(headers)?, Coding::of(headers)?);
     let (limit, deadline) = (state.config.max_batch_bytes, state.config.body_timeout());
-    let body = read_json(request, limit, deadline).await?;
-    let urls = urls(&body, state.config.max_batch_urls)?;
-    let sorted = Sorted::of(&urls, state.config.max_url_length);
-    drop(urls);
+    let body = decoded::read(request, coding, limit, deadline).await?;
+    let entries = entries(&body, format, state.config.max_batch_urls)?;
+    let sorted = Sorted::of(&entries, state.config.max_url_length);
+    drop(entries);
+    let print = key
+        .as_ref()
+        .map(|_| fingerprint(&[b"batch", format.name().as_bytes(), &body]));
     drop(body);
 
-    let now = state.clock.now();
-    let batch = NewBatch {
-        batch_id: Uuid::new_v4(),
-        owner: caller.owner(),
-        duplicates: sorted.duplicates,
-        rejected: u32::try_from(sorted.rejected.len()).unwrap_or(u32::MAX),
-    };
-    let batch_id = batch.batch_id;
+    let answer = once(
+        &state,
+        &caller,
+        key,
+        || print.unwrap_or_default(),
+        |turn| {
+            let (state, caller) = (state.clone(), caller.clone());
+            async move { submit(&state, &caller, &sorted, turn).await }
+        },
+    );
+    let answer = answer.await;
+    Ok(charge::tell(&state, &caller, answer).await)
+}
+
+/// Submits what is new in a batch, as far as the quota lasts.
+async fn submit(
+    state: &AppState,
+    caller: &Caller,
+    sorted: &Sorted,
+    turn: Turn,
+) -> Result<Accepted, ApiError> {
+    let (batch_id, now) = (turn.request_id, turn.started_at);
+    let charge = Charge::take(state, caller, sorted.fresh, state.clock.now()).await?;
+    let owner = caller.owner();
     let submissions: Vec<Submission> = sorted
-        .posts
-        .into_iter()
+        .fresh()
+        .take(charge.urls)
         .map(|(index, post)| {
             let origin = Origin::Batch { batch_id, index };
-            let owner = batch.owner.clone();
-            intake::submission(&state, post, origin, owner, None, now)
+            intake::submission(state, post.clone(), origin, owner.clone(), None, now)
         })
         .collect();
-    let items: Vec<(Item, String)> = submissions.iter().map(Item::of).collect();
-    let acknowledged = intake::accept(&state, submissions, Some(batch), now).await?;
-
-    let answer = AcceptedBatch::of(
+    let refused = sorted.fresh - submissions.len();
+    let batch = NewBatch {
         batch_id,
-        sorted.duplicates,
-        sorted.rejected,
-        items.into_iter().zip(acknowledged),
-    );
-    Ok((StatusCode::ACCEPTED, Json(answer)))
-}
-
-impl AcceptedBatch {
-    /// What became of a batch: `items` come with their URL and whether the broker acknowledged them.
-    fn of(
-        batch_id: Uuid,
-        duplicates: u32,
-        mut rejected: Vec<Rejected>,
-        items: impl Iterator<Item = ((Item, String), bool)>,
-    ) -> Self {
-        let mut accepted = Vec::new();
-        for ((item, url), acknowledged) in items {
-            if acknowledged {
-                accepted.push(item);
-            } else {
-                rejected.push(Rejected {
-                    index: item.index,
-                    url,
-                    error: ItemError {
-                        code: Code::BrokerUnavailable.name(),
-                        message: "The submission could not be queued; send it again later."
-                            .to_owned(),
-                    },
-                    retryable: true,
-                });
-            }
+        owner,
+        duplicates: sorted.repeats,
+        rejected: sorted
+            .malformed
+            .saturating_add(u32::try_from(refused).unwrap_or(u32::MAX)),
+        client_refs: sorted.client_refs(),
+    };
+    let published = submissions.clone();
+    let acknowledged = intake::accept(state, submissions, charge.straight, Some(batch), now).await;
+    let acknowledged = match acknowledged {
+        Ok(acknowledged) => acknowledged,
+        Err(error) => {
+            charge.give_back(state, charge.urls).await;
+            return Err(error);
         }
-        rejected.sort_unstable_by_key(|rejected| rejected.index);
-        Self {
-            batch_id,
-            accepted: accepted.len(),
-            duplicates,
-            rejected,
-            items: accepted,
-        }
-    }
-}
-
-fn urls(body: &[u8], most: usize) -> Result<Vec<&RawValue>, ApiError> {
-    let Items { first, count } = Members::of(body)?
-        .list("urls", most)
-        .map_err(|fault| ApiError::invalid(vec![fault]))?;
-    match count {
-        0 => Err(ApiError::invalid_field(
-            "urls",
-            0,
-            "must hold at least one URL",
-        )),
-        count if count > most => Err(ApiError::too_large(most, "URLs")),
-        _ => Ok(first),
-    }
-}
-
-/// The URLs of a batch, sorted out.
-#[derive(Debug, Default)]
-struct Sorted {
-    posts: Vec<(u32, PostRef)>,
-    duplicates: u32,
-    rejected: Vec<Rejected>,
-}
-
-impl Sorted {
-    fn of(urls: &[&RawValue], max_url_length: usize) -> Self {
-        let mut sorted = Self::default();
-        let mut seen = HashSet::with_capacity(urls.len());
-        for (index, raw) in (0..).zip(urls) {
-            let post = string(raw)
-                .ok_or_else(|| "URL must be a string".to_owned())
-                .and_then(|url| {
-                    PostRef::parse(&url, max_url_length).map_err(|error| error.to_string())
-                });
-            match post {
-                Ok(post) if seen.insert(post.post_id.clone()) => sorted.posts.push((index, post)),
-                Ok(_) => sorted.duplicates += 1,
-                Err(message) => sorted.rejected.push(Rejected {
-                    index,
-                    url: echo(raw),
-                    error: ItemError {
-                        code: Code::InvalidInput.name(),
-                        message,
-                    },
-                    retryable: false,
-                }),
-            }
-        }
-        sorted
-    }
-}
-
-impl Item {
-    /// The item of an accepted submission, and its URL should it be refused after all.
-    fn of(submission: &Submission) -> (Self, String) {
-        let index = match submission.origin {
-            Origin::Batch { index, .. } => index,
-            Origin::Single { .. } => 0,
-        };
-        let item = Self {
-            index,
-            analysis_id: submission.analysis_id,
-            post_id: submission.post.post_id.clone(),
-            status: Status::Pending,
-        };
-        (item, submission.post.url.clone())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_broker_did_not_acknowledge_is_rejected_and_may_be_sent_again() {
-        let item = |index| Item {
-            index,
-            analysis_id: Uuid::from_u128(index.into()),
-            post_id: format!("P{index}"),
-            status: Status::Pending,
-        };
-        let bad = Rejected {
-            index: 1,
-            url: "bad".to_owned(),
-            error: ItemError {
-                code: Code::InvalidInput.name(),
-                message: "bad".to_owned(),
-            },
-            retryable: false,
-        };
-        let items = [(0, false), (2, true), (3, false)]
-            .map(|(index, acknowledged)| ((item(index), format!("url{index}")), acknowledged));
-        let answer = AcceptedBatch::of(Uuid::nil(), 0, vec![bad], items.into_iter());
-        assert_eq!((answer.accepted, answer.items[0].index), (1, 2));
-        let rejected: Vec<_> = answer
-            .rejected
-            .iter()
-            .map(|one| (one.index, one.error.code, one.retryable, one.url.as_str()))
-            .collect();
-        assert_eq!(
-            rejected,
-            [
-                (0, "BROKER_UNAVAILABLE", true, "url0"),
-                (1, "INVALID_INPUT", false, "bad"),
-                (3, "BROKER_UNAVAILABLE", true, "url3"),
-            ]
-        );
-    }
+    };
+    let answer = AcceptedBatch::of(batch_id, sorted, published.iter().zip(acknowledged));
+    charge
+        .give_back(state, charge.urls.saturating_sub(answer.accepted()))
+        .await;
+    let mut accepted = Accepted::new(&answer)?;
+    accepted.retry_after_s = charge.retry_after_s;
+    Ok(accepted)
 }

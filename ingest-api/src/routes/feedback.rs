@@ -6,6 +6,7 @@ use axum::{
     http::StatusCode,
 };
 use jiff::Timestamp;
+use schemas::{FeedbackGiven, topics};
 use serde::Serialize;
 use store::{Opinion, Vote, VoteComment, VoteSummary, Votes};
 use utoipa::ToSchema;
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// Newest comments that are shown.
-const COMMENTS: usize = 10;
+pub const COMMENTS: usize = 10;
 
 /// The answer to a vote, 201.
 #[derive(Debug, Serialize, ToSchema)]
@@ -100,7 +101,27 @@ pub async fn give(
     let (limit, deadline) = (state.config.max_body_bytes, state.config.body_timeout());
     let body = read_json(request, limit, deadline).await?;
     let (opinion, comment) = parse(&body, state.config.max_comment_length)?;
-    must_exist(&state, analysis_id).await?;
+    let feedback_id = take(&state, analysis_id, &caller, opinion, comment).await?;
+    let taken = Taken {
+        message: "Thank you, your vote was counted.",
+        feedback_id,
+        summary: votes(&state, analysis_id, 0).await?.summary,
+    };
+    Ok((StatusCode::CREATED, Json(taken)))
+}
+
+/// Takes a vote; its id.
+///
+/// # Errors
+/// 404 when there is no such analysis, 409 when its voter has voted before, 500 when the store does not take it.
+pub async fn take(
+    state: &AppState,
+    analysis_id: Uuid,
+    caller: &Caller,
+    opinion: Opinion,
+    comment: Option<String>,
+) -> Result<Uuid, ApiError> {
+    must_exist(state, analysis_id).await?;
     let voter = match caller.holder() {
         Some(holder) => state.pseudonyms.of_holder("vote", &holder.name),
         None => state.pseudonyms.of_address("vote", caller.address),
@@ -124,12 +145,37 @@ pub async fn give(
         ));
     }
     state.metrics.voted(opinion);
-    let taken = Taken {
-        message: "Thank you, your vote was counted.",
+    let feedback_id = vote.feedback_id;
+    tell(state, vote).await;
+    Ok(feedback_id)
+}
+
+/// Publishes a vote that was counted. One that the broker does not take stays counted: totals come from the store, and the voter
+/// could not vote again. So readers of the topic may miss votes of a time when the broker was away.
+async fn tell(state: &AppState, vote: Vote) {
+    let given = FeedbackGiven {
         feedback_id: vote.feedback_id,
-        summary: votes(&state, analysis_id, 0).await?.summary,
+        analysis_id: vote.analysis_id,
+        vote_type: vote.opinion,
+        comment: vote.comment,
+        given_at: vote.at,
     };
-    Ok((StatusCode::CREATED, Json(taken)))
+    let unpublished = |error: &dyn std::fmt::Display| {
+        tracing::warn!(feedback_id = %given.feedback_id, %error, "a vote is counted but was not published");
+    };
+    let record = match schemas::encode(topics::FEEDBACK, &given) {
+        Ok(record) => record,
+        Err(error) => return unpublished(&error),
+    };
+    let reserved = match state.publisher.reserve(vec![record]) {
+        Ok(reserved) => reserved,
+        Err(error) => return unpublished(&error),
+    };
+    for answer in reserved.publish().await {
+        if let Err(error) = answer {
+            unpublished(&error);
+        }
+    }
 }
 
 /// What readers think of a result
@@ -167,27 +213,48 @@ async fn must_exist(state: &AppState, id: Uuid) -> Result<(), ApiError> {
     row.map(|_| ()).ok_or_else(|| ApiError::no_analysis(id))
 }
 
-async fn votes(state: &AppState, id: Uuid, comments: usize) -> Result<Votes, ApiError> {
+/// All votes on an analysis, and so many of the newest comments.
+///
+/// # Errors
+/// 500 when the store does not tell.
+pub async fn votes(state: &AppState, id: Uuid, comments: usize) -> Result<Votes, ApiError> {
     let votes = state.store.votes(id, comments, state.clock.now()).await;
     votes.map_err(|error| ApiError::database("count votes", &error))
 }
 
 fn parse(body: &[u8], longest: usize) -> Result<(Opinion, Option<String>), ApiError> {
     let members = Members::of(body)?;
-    let opinion = members.string("vote_type").and_then(|text| {
-        Opinion::from_name(&text).ok_or_else(|| {
-            FieldError::new("vote_type", text, "must be accurate, misleading or false")
-        })
-    });
+    let opinion = members.string("vote_type").and_then(opinion);
     let comment = members
         .optional_string("comment")
         .and_then(|text| text.map_or(Ok(None), |text| comment(&text, longest)));
-    match (opinion, comment) {
-        (Ok(opinion), Ok(comment)) => Ok((opinion, comment)),
-        (opinion, comment) => Err(ApiError::invalid(
-            opinion.err().into_iter().chain(comment.err()).collect(),
+    both(opinion, comment)
+}
+
+/// A vote of these two, as a form sends them.
+///
+/// # Errors
+/// 422 when one can't be.
+pub fn parse_fields(
+    vote_type: &str,
+    text: &str,
+    longest: usize,
+) -> Result<(Opinion, Option<String>), ApiError> {
+    both(opinion(vote_type.to_owned()), comment(text, longest))
+}
+
+fn both<A, B>(a: Result<A, FieldError>, b: Result<B, FieldError>) -> Result<(A, B), ApiError> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (a, b) => Err(ApiError::invalid(
+            a.err().into_iter().chain(b.err()).collect(),
         )),
     }
+}
+
+fn opinion(text: String) -> Result<Opinion, FieldError> {
+    Opinion::from_name(&text)
+        .ok_or_else(|| FieldError::new("vote_type", text, "must be accurate, misleading or false"))
 }
 
 /// A comment without the white space around it; an empty one is none.

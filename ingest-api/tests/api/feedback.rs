@@ -1,6 +1,7 @@
 //! What readers think of results.
 
 use futures::future::join_all;
+use schemas::{FeedbackGiven, events::feedback::Opinion, topics};
 use serde_json::{Value, json};
 use store::KeyRole;
 use trustcard_ingest_api::ApiConfig;
@@ -121,6 +122,26 @@ async fn a_holder_is_one_voter_with_every_key_and_another_than_its_address() {
         let text = String::from_utf8_lossy(&file);
         assert!(!text.contains("2001:db8"), "no address is kept");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vote_that_was_counted_is_an_event() {
+    let (api, path) = api().await;
+    let body = json!({ "vote_type": "misleading", "comment": " <b>why</b> " });
+    let told = vote(&api, &path, "203.0.113.1", &body).await.json();
+    vote(&api, &path, "203.0.113.1", &body)
+        .await
+        .error(409, "CONFLICT");
+    let (headers, key, value) = api.record(topics::FEEDBACK).await;
+    let given: FeedbackGiven = schemas::decode(&headers, Some(&value)).unwrap();
+    assert_eq!(told["feedback_id"], given.feedback_id.to_string());
+    assert!(path.contains(&given.analysis_id.to_string()));
+    assert_eq!(key, given.analysis_id.to_string().as_bytes());
+    assert_eq!(
+        (given.vote_type, given.comment.as_deref()),
+        (Opinion::Misleading, Some("<b>why</b>"))
+    );
+    assert_eq!(given.given_at, api.now());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! Bodies that are made to exhaust or to confuse: row 16 of the fault table. Compressed bodies are not read at all, so there is no bomb
-//! to go off: they are 415 before a byte of them is looked at.
+//! Bodies that are made to exhaust or to confuse: row 16 of the fault table. Compressed bodies are read of batches alone (see
+//! `lines`), and there only to the limit of what comes out; elsewhere they are 415 before a byte of them is looked at.
 
 use serde_json::json;
 use tokio::{
@@ -28,6 +28,9 @@ async fn compressed_bodies_are_refused_before_they_arrive() {
     let api = Api::start().await;
     for (path, _) in places() {
         for coding in ["gzip", "zstd", "br", "deflate", "x-gzip", "identity, gzip"] {
+            if path == BATCH && ["gzip", "zstd"].contains(&coding) {
+                continue;
+            }
             // Nine megabytes that would be a thousand times as many are announced and never sent.
             let head = format!(
                 "POST {path} HTTP/1.1\r\nhost: t\r\nconnection: close\r\ncontent-type: application/json\r\n\

@@ -277,7 +277,8 @@ async fn holders_are_not_held_to_the_limits_of_others_and_who_guesses_is() {
         let single = json!({ "url": url(&format!("P{n}")) });
         let answer = api.post_as(&key, "/api/analyze", &single).await;
         assert_eq!(answer.status, 202);
-        assert_eq!(answer.header("x-ratelimit-limit-minute"), None);
+        let limit = answer.header("x-ratelimit-limit-minute");
+        assert_eq!(limit, Some("60000"), "the quota's");
         assert_eq!(api.get_as(&key, "/api/results").await.status, 200);
     }
     for left in ["1", "0"] {

@@ -205,6 +205,8 @@ fn every_error_has_the_one_shape_in_both_forms() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_path_takes_the_methods_that_are_described() {
+    // These two take a form of their own page too, which is no part of the API.
+    const FORMS: [&str; 2] = ["/", "/api/reports/analysis_id"];
     let api = Api::start().await;
     for (path, item) in object(&document()["paths"]) {
         let path = path.replace(['{', '}'], "");
@@ -212,7 +214,7 @@ async fn every_path_takes_the_methods_that_are_described() {
         answer.error(405, "METHOD_NOT_ALLOWED");
         let allowed = answer.header("allow").unwrap().split(',').map(str::trim);
         let allowed: BTreeSet<String> = allowed
-            .filter(|method| *method != "HEAD")
+            .filter(|method| *method != "HEAD" && !(*method == "POST" && FORMS.contains(&&*path)))
             .map(str::to_lowercase)
             .collect();
         let described: BTreeSet<String> = object(item).keys().cloned().collect();

@@ -20,6 +20,7 @@ async fn beat(api: &Api, role: &str, details: Value) {
 }
 
 async fn all_beat(api: &Api, circuit: &str) {
+    beat(api, "admit", json!({})).await;
     beat(api, "record", json!({})).await;
     beat(api, "score", json!({})).await;
     beat(api, "scrape", json!({ "circuit": circuit, "lag": 7 })).await;

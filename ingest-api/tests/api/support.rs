@@ -13,6 +13,7 @@ use std::{
 use engine::{
     Clock,
     embedded::{EmbeddedBroker, EmbeddedTopic},
+    lag::{Monitor, Watched},
     lifecycle::{Readiness, Shutdown},
     publisher::Publisher,
 };
@@ -25,7 +26,7 @@ use rdkafka::{
 use schemas::{AnalysisResult, Header, PostRef, Run, Submission, topics};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use store::{Analyses, KeyRole, Keys, SqliteStore, StorePolicy};
+use store::{Analyses, BlobStore, KeyRole, Keys, SqliteStore, StorePolicy};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -65,6 +66,7 @@ pub struct Api {
     pub address: SocketAddr,
     pub store: Arc<SqliteStore>,
     pub database: PathBuf,
+    pub blobs: BlobStore,
     pub clock: Arc<TestClock>,
     pub publisher: Publisher,
     pub broker: Option<EmbeddedBroker>,
@@ -90,6 +92,7 @@ impl Api {
         let database = folder.path().join("trustcard.db");
         let policy = StorePolicy::default();
         let store = Arc::new(SqliteStore::open(&database, policy.clone()).unwrap());
+        let blobs = BlobStore::local(&folder.path().join("media")).unwrap();
         let broker = EmbeddedBroker::start(&[
             EmbeddedTopic {
                 name: topics::SUBMISSIONS.to_owned(),
@@ -97,9 +100,19 @@ impl Api {
                 required_groups: vec![topics::group("record")],
             },
             EmbeddedTopic {
+                name: topics::SUBMISSIONS_BULK.to_owned(),
+                partitions: 1,
+                required_groups: vec![topics::group("admit")],
+            },
+            EmbeddedTopic {
                 name: topics::DETECTIONS.to_owned(),
                 partitions: 1,
                 required_groups: vec![topics::group("score")],
+            },
+            EmbeddedTopic {
+                name: topics::FEEDBACK.to_owned(),
+                partitions: 1,
+                required_groups: Vec::new(),
             },
             EmbeddedTopic {
                 name: topics::dead_letters("record"),
@@ -112,11 +125,17 @@ impl Api {
         let publisher = Publisher::new(kafka, "ingest-api", ACK_TIMEOUT, 100_000).unwrap();
         let clock = Arc::new(TestClock(AtomicI64::new(START_MS)));
         let (readiness, shutdown) = (Readiness::new(), Shutdown::new());
+        let record = Watched {
+            group: topics::group("record"),
+            topics: vec![topics::SUBMISSIONS.to_owned()],
+        };
         let state = AppState::new(Parts {
             config,
             store: store.clone(),
             policy,
+            blobs: blobs.clone(),
             publisher: publisher.clone(),
+            monitor: Monitor::new(kafka, vec![record], Vec::new(), clock.clone()).unwrap(),
             clock: clock.clone(),
             readiness: readiness.clone(),
             registry: prometheus::Registry::new(),
@@ -129,6 +148,7 @@ impl Api {
             address: listener.local_addr().unwrap(),
             store,
             database,
+            blobs,
             clock,
             publisher,
             bootstrap: kafka.bootstrap().to_owned(),

@@ -159,6 +159,19 @@ impl EngineMetrics {
         (of(&self.queue_size), of(&self.in_flight))
     }
 
+    /// Records that this instance of a stage has settled since it began: forwarded, skipped, or given up as dead letters.
+    #[must_use]
+    pub fn settled(&self, stage: &str) -> u64 {
+        let success = self.tasks.with_label_values(&[stage, "success"]).get();
+        success + self.rejected(stage)
+    }
+
+    /// Dead letters of this instance of a stage since it began.
+    #[must_use]
+    pub fn rejected(&self, stage: &str) -> u64 {
+        self.tasks.with_label_values(&[stage, "failure"]).get()
+    }
+
     /// The metrics of one stage.
     pub(crate) fn stage(&self, name: &'static str) -> StageMetrics {
         let status = |status: &str| self.tasks.with_label_values(&[name, status]);

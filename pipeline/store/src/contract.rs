@@ -1,7 +1,7 @@
 //! The contract of the store port: what every adapter must do, one async function a rule. An adapter runs all of them by
 //! name with `contract_tests!`, each on a store of its own with the default policy.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use schemas::{
@@ -21,11 +21,13 @@ pub(crate) mod claims;
 pub(crate) mod deletion;
 pub(crate) mod expiry;
 pub(crate) mod feedback;
+pub(crate) mod idempotency;
 pub(crate) mod intake;
 pub(crate) mod keys;
 pub(crate) mod listing;
 pub(crate) mod operations;
 pub(crate) mod order;
+pub(crate) mod quotas;
 pub(crate) mod reuse;
 
 /// Runs every rule on the store that `$open` gives, a pair of `Arc<dyn Store>` and whatever must outlive it.
@@ -65,6 +67,14 @@ macro_rules! contract_tests {
             batches::an_item_that_a_deletion_ended_follows_nothing,
             batches::one_batch_may_hold_two_items_of_one_analysis,
             batches::a_batch_keeps_its_owner_and_an_empty_one_is_complete,
+            batches::items_come_in_order_with_their_names_and_how_they_stand,
+            idempotency::a_request_is_answered_once_and_then_told_again,
+            idempotency::of_many_requests_at_once_one_has_the_key,
+            idempotency::a_key_that_was_given_up_begins_anew,
+            idempotency::a_request_that_was_cut_off_goes_on_as_it_was,
+            idempotency::a_key_is_its_callers_alone_and_only_for_a_time,
+            quotas::what_was_set_last_stands,
+            quotas::of_many_leases_of_one_number_one_is_added,
             intake::a_single_submission_is_pending_at_once,
             intake::a_batch_item_has_no_row_before_it_is_projected,
             intake::a_retracted_single_was_never_there,
@@ -157,6 +167,7 @@ pub(crate) fn batch(name: &str, posts: &[&str], seconds: i64) -> (NewBatch, Vec<
         owner: Some("partner".to_owned()),
         duplicates: 1,
         rejected: 2,
+        client_refs: BTreeMap::new(),
     };
     (batch, items)
 }

@@ -6,6 +6,8 @@
 //! `run_started_ms * 1000 + rank` (see [`rank`]) and loses against a later one; [`AnalysisRow::state`] derives what a caller
 //! sees. A submission alone never hides a result: a run begins when it is claimed.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use schemas::{AnalysisResult, Halt, PostRef, Reason, Run, Submission};
@@ -16,12 +18,17 @@ use uuid::Uuid;
 use crate::EndMetrics;
 
 mod feedback;
+mod idempotency;
 mod keys;
+mod quotas;
 mod reuse;
 mod state;
 
 pub use feedback::{Feedback, Opinion, Vote, VoteComment, VoteSummary, Votes};
+pub(crate) use idempotency::{Attempt, Fate, Meeting};
+pub use idempotency::{Begun, Idempotency, KeptAnswer, KeyedRequest, Turn};
 pub use keys::{KeyRole, KeyRow, Keys};
+pub use quotas::{Lease, Quota, Quotas};
 pub use reuse::{KeptPost, Reuse};
 pub use state::{AnalysisRow, AnalysisState, Status, Work, begins_new_run};
 pub(crate) use state::{Ended, state_of};
@@ -69,6 +76,10 @@ pub struct StorePolicy {
     pub post_reuse_s: u64,
     /// A detector's answer on the same bytes may be reused this long, in seconds.
     pub finding_reuse_s: u64,
+    /// An `Idempotency-Key` stands for its request this long, in seconds.
+    pub idempotency_ttl_s: u64,
+    /// A request that took its key and did not end is believed to be worked on this long, in seconds: longer than any takes.
+    pub in_flight_s: u64,
 }
 
 impl Default for StorePolicy {
@@ -80,14 +91,22 @@ impl Default for StorePolicy {
             analysis_ttl_s: 90 * day,
             post_reuse_s: day,
             finding_reuse_s: 30 * day,
+            idempotency_ttl_s: day,
+            in_flight_s: 60,
         }
     }
 }
 
 /// Everything: what a role holds as `Arc<dyn Store>`.
-pub trait Store: Intake + Analyses + Batches + Reuse + Feedback + Keys + Operations {}
+pub trait Store:
+    Intake + Idempotency + Analyses + Batches + Reuse + Feedback + Keys + Quotas + Operations
+{
+}
 
-impl<T: Intake + Analyses + Batches + Reuse + Feedback + Keys + Operations> Store for T {}
+impl<T: Intake + Idempotency + Analyses + Batches + Reuse + Feedback + Keys + Quotas + Operations>
+    Store for T
+{
+}
 
 /// Asked by the ingest API before it publishes.
 #[async_trait]
@@ -118,6 +137,8 @@ pub struct NewBatch {
     pub duplicates: u32,
     /// URLs that were refused.
     pub rejected: u32,
+    /// What the caller calls its items, by their places; only as it is accepted, [`Batches::items`] gives them back.
+    pub client_refs: BTreeMap<u32, String>,
 }
 
 /// Asked by `record`, the stages and the readers.
@@ -255,6 +276,25 @@ impl Totals {
 pub trait Batches: Send + Sync {
     /// Progress of a batch, counted from its rows; `None` when unknown or expired.
     async fn batch(&self, batch_id: Uuid, now: Timestamp) -> Result<Option<BatchProgress>>;
+
+    /// Accepted items of a batch in the order of their places, `from` this one on: some thousand at most, none at the end. The
+    /// batch is one that [`Batches::batch`] shows.
+    async fn items(&self, batch_id: Uuid, from: u32) -> Result<Vec<BatchItem>>;
+}
+
+/// An accepted item of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchItem {
+    /// Its place in the request, from 0.
+    pub index: u32,
+    /// The analysis.
+    pub analysis_id: Uuid,
+    /// What the caller calls it.
+    pub client_ref: Option<String>,
+    /// Where it stands.
+    pub status: Status,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
 }
 
 /// Progress of a batch.

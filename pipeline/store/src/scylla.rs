@@ -25,6 +25,7 @@ mod config;
 mod error;
 mod facts;
 mod feedback;
+mod idempotency;
 mod intake;
 mod items;
 mod keys;
@@ -32,6 +33,7 @@ mod listing;
 mod migrate;
 mod operations;
 mod pages;
+mod quotas;
 mod reuse;
 mod rows;
 mod statements;
@@ -73,10 +75,23 @@ impl ScyllaStore {
         let session = client::connect(config).await?;
         migrate::check(&session, config).await?;
         let mut statements = Statements::prepare(&session).await?;
-        // A voter has one vote in all data centres together.
+        // One vote, one request and one lease in all data centres together.
         let serial = Some(SerialConsistency::Serial);
-        statements.put_vote.set_serial_consistency(serial);
-        statements.vote.set_consistency(Consistency::Serial);
+        for put in [
+            &mut statements.put_vote,
+            &mut statements.put_attempt,
+            &mut statements.put_lease,
+        ] {
+            put.set_serial_consistency(serial);
+        }
+        for read in [
+            &mut statements.vote,
+            &mut statements.attempt,
+            &mut statements.lease,
+            &mut statements.lease_id,
+        ] {
+            read.set_consistency(Consistency::Serial);
+        }
         Ok(Self {
             client: Client::new(session, config)?,
             statements,

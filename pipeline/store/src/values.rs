@@ -1,5 +1,7 @@
 //! Values of the port to and from what the adapters keep.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use schemas::{
     Submission,
@@ -9,10 +11,16 @@ use schemas::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use crate::{KeyRole, Opinion, Result, Status, StoreError, Totals};
+use crate::{BatchItem, KeyRole, NewBatch, Opinion, Result, Status, StoreError, Totals};
 
 /// A role that gave no sign of life for this long is forgotten, in seconds.
 pub(crate) const HEARTBEAT_TTL_S: u64 = 30;
+/// Length of a day, in milliseconds.
+pub(crate) const DAY_MS: i64 = 24 * 3600 * 1000;
+/// Leases of a day are kept this long from its beginning, in seconds: two days, because clocks differ.
+pub(crate) const LEASE_TTL_S: u64 = 2 * 24 * 3600;
+/// Status of an item that was taken back: it stays as a mark, so that a late projection does not count it again.
+pub(crate) const RETRACTED: &str = "retracted";
 /// Places of a batch in one chunk.
 pub(crate) const CHUNK: u32 = 1_000;
 
@@ -21,6 +29,54 @@ pub(crate) const CHUNK: u32 = 1_000;
 pub(crate) struct ChunkItem {
     pub(crate) index: u32,
     pub(crate) analysis_id: Uuid,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) client_ref: Option<String>,
+}
+
+/// The accepted items of a batch by their chunks.
+pub(crate) fn chunks(
+    batch: &NewBatch,
+    submissions: &[Submission],
+) -> BTreeMap<u32, Vec<ChunkItem>> {
+    let mut chunks: BTreeMap<u32, Vec<ChunkItem>> = BTreeMap::new();
+    for submission in submissions {
+        if let Some((_, index)) = batch_place(submission) {
+            chunks.entry(index / CHUNK).or_default().push(ChunkItem {
+                index,
+                analysis_id: submission.analysis_id,
+                client_ref: batch.client_refs.get(&index).cloned(),
+            });
+        }
+    }
+    chunks
+}
+
+/// Items of a chunk, `from` a place on, with how they stand: status and end by place. One without a row is pending, one that was
+/// taken back is none.
+pub(crate) fn items_of_chunk(
+    accepted: Vec<ChunkItem>,
+    from: u32,
+    rows: &BTreeMap<u32, (String, Option<i64>)>,
+) -> Result<Vec<BatchItem>> {
+    let wanted = accepted.into_iter().filter(|item| item.index >= from);
+    let items = wanted.filter_map(|item| {
+        let (status, ended_ms) = match rows.get(&item.index) {
+            Some((status, _)) if status == RETRACTED => return None,
+            Some((status, ended_ms)) => (status_from(status), *ended_ms),
+            None => (Ok(Status::Pending), None),
+        };
+        let item = status.and_then(|status| {
+            Ok(BatchItem {
+                index: item.index,
+                analysis_id: item.analysis_id,
+                client_ref: item.client_ref,
+                status,
+                ended_at: ended_ms.map(time).transpose()?,
+            })
+        });
+        Some(item)
+    });
+    items.collect()
 }
 
 /// A value as JSON text.

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
+use trustcard_client::Status;
+use uuid::Uuid;
 
 /// How far to trust a post: an event-driven pipeline from URLs to scores.
 #[derive(Debug, Parser)]
@@ -30,12 +32,14 @@ pub enum Command {
     Scrape(RoleArgs),
     /// Run the detect stage alone
     Detect(RoleArgs),
-    /// Run the score stage alone
-    Score(RoleArgs),
+    /// Run the score stage alone, or explain a score
+    Score(crate::explain::args::ScoreArgs),
     /// Watch how far consumer groups are behind, as metrics; needs the broker and nothing else
     Monitor,
     /// Send posts for analysis
     Submit(SubmitArgs),
+    /// Show how far a batch is
+    Batch(BatchArgs),
     /// Show results, newest first
     Results(ResultsArgs),
     /// Show how far consumer groups are behind, in records and in time
@@ -56,6 +60,8 @@ pub enum Command {
     /// Fetch and check the models
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Look at local pictures with every detector, and show what was seen
+    Inspect(crate::inspect::InspectArgs),
     /// Check the configuration and show every setting, its value and where that comes from, secrets hidden
     CheckConfig(CheckConfigArgs),
 }
@@ -64,6 +70,9 @@ impl Command {
     /// Whether it runs until it is told to end; its logs are then what it shows.
     #[must_use]
     pub const fn serves(&self) -> bool {
+        if let Self::Score(args) = self {
+            return args.command.is_none();
+        }
         matches!(
             self,
             Self::Up(_)
@@ -71,7 +80,6 @@ impl Command {
                 | Self::Record(_)
                 | Self::Scrape(_)
                 | Self::Detect(_)
-                | Self::Score(_)
                 | Self::Monitor
         )
     }
@@ -100,6 +108,7 @@ impl Command {
             Self::Score(_) => "score",
             Self::Monitor => "monitor",
             Self::Submit(_) => "submit",
+            Self::Batch(_) => "batch",
             Self::Results(_) => "results",
             Self::Lag(_) => "lag",
             Self::Topics(_) => "topics",
@@ -108,6 +117,7 @@ impl Command {
             Self::Replay(_) => "replay",
             Self::Keys(_) => "keys",
             Self::Models(_) => "models",
+            Self::Inspect(_) => "inspect",
             Self::CheckConfig(_) => "check-config",
         }
     }
@@ -180,12 +190,16 @@ pub struct SubmitArgs {
     /// URLs of posts
     #[arg(required_unless_present = "file")]
     pub urls: Vec<String>,
-    /// File with one URL a line; `-` reads standard input
+    /// File with one URL a line; `-` reads standard input. What was sent of a file is kept in FILE.journal until all is done: after a
+    /// cut the same command goes on there
     #[arg(long, conflicts_with = "urls")]
     pub file: Option<PathBuf>,
     /// Wait until every post has its result
     #[arg(long)]
     pub wait: bool,
+    /// Wait, then write what became of every URL to this file, a JSON document on a line
+    #[arg(long, value_name = "FILE")]
+    pub results: Option<PathBuf>,
     /// One JSON document on standard output
     #[arg(long)]
     pub json: bool,
@@ -194,15 +208,56 @@ pub struct SubmitArgs {
     pub api: ApiArgs,
 }
 
+/// Options of `batch`.
+#[derive(Debug, Args)]
+pub struct BatchArgs {
+    /// The batch, as `submit` or the API told its id
+    #[arg(value_name = "ID")]
+    pub batch_id: Uuid,
+    /// Look again until every post has ended
+    #[arg(long)]
+    pub watch: bool,
+    /// One JSON document on a line, with --watch one for every change
+    #[arg(long)]
+    pub json: bool,
+    /// Where the API is.
+    #[command(flatten)]
+    pub api: ApiArgs,
+}
+
+/// Where an analysis stands, as it is typed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum StatusName {
+    /// Accepted, not begun
+    Pending,
+    /// Begun
+    Processing,
+    /// Ended with a score
+    Completed,
+    /// Ended without one
+    Failed,
+}
+
+impl From<StatusName> for Status {
+    fn from(status: StatusName) -> Self {
+        match status {
+            StatusName::Pending => Self::Pending,
+            StatusName::Processing => Self::Processing,
+            StatusName::Completed => Self::Completed,
+            StatusName::Failed => Self::Failed,
+        }
+    }
+}
+
 /// Options of `results`.
 #[derive(Debug, Args)]
 pub struct ResultsArgs {
-    /// Keep printing results as they come, read from the results topic
+    /// Keep printing results and deletions as they come, read from the results topic
     #[arg(long)]
     pub follow: bool,
-    /// Only `pending`, `processing`, `completed` or `failed`
-    #[arg(long, conflicts_with = "follow")]
-    pub status: Option<String>,
+    /// Only those that stand there
+    #[arg(long, value_enum, conflicts_with = "follow")]
+    pub status: Option<StatusName>,
     /// How many
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub limit: u32,

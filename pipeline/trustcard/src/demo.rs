@@ -6,10 +6,14 @@ use anyhow::{Context, Result};
 use engine::lifecycle::Readiness;
 use sample_site::{Expect, SamplePost};
 use serde_json::{Value, json};
+use trustcard_client::{Client, patient};
 
 use crate::{
     cli::{DemoArgs, UpArgs},
-    client::{Api, submit},
+    client::{
+        submit::{self, journal::Journal},
+        told,
+    },
     settings::Settings,
     show::{numbers, reasons, say, score, table, text},
     up::{DataFolder, Up},
@@ -103,27 +107,32 @@ fn fresh_folder(data_dir: &Path) -> Result<DataFolder> {
 }
 
 async fn analyse(api: String, posts: Vec<SamplePost>, readiness: Readiness) -> Result<Vec<Row>> {
-    let api = Api::new(&api, None)?;
+    let client = Client::new(&api, None).map_err(told)?;
     wait_until_ready(&readiness).await?;
     let urls: Vec<String> = posts.iter().map(|post| post.url.clone()).collect();
-    let sent = submit::send(&api, &urls).await?;
+    let sent = submit::send(&client, &urls, &mut Journal::none()).await?;
     for refused in &sent.rejected {
-        tracing::error!(url = refused.url, why = %refused.error, "a sample post was refused");
+        tracing::error!(
+            url = refused.url,
+            why = refused.error.message,
+            "a sample post was refused"
+        );
     }
-    submit::wait(&api, &sent.batches).await?;
+    submit::wait(&client, &sent.batches).await?;
     let mut rows = Vec::with_capacity(posts.len());
     for item in &sent.items {
         let post = posts.iter().find(|post| post.shortcode == item.post_id);
         let post = post.with_context(|| {
             format!("the API answered for a post nobody sent: {}", item.post_id)
         })?;
-        let result = api
-            .result(item.analysis_id)
-            .await?
+        let asked = async || client.analysis(item.analysis_id).await;
+        let result = patient(asked)
+            .await
+            .map_err(told)?
             .with_context(|| format!("no result of {}", item.post_id))?;
         rows.push(Row {
             post: post.clone(),
-            result,
+            result: serde_json::to_value(result)?,
         });
     }
     Ok(rows)

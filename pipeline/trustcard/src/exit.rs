@@ -8,8 +8,8 @@ use engine::RunnerError;
 pub const HELP: &str = "\
 Exit codes:
     0  done
-    1  not as it should be: a post of `demo --exit` ended otherwise, a URL was refused, topics differ, a key can't
-       be made or revoked, a role broke
+    1  not as it should be: a post of `demo --exit` ended otherwise, a URL or a request was refused, there is no such
+       batch, topics differ, a key can't be made or revoked, a result has no score to explain, a role broke
     2  the command line is wrong
    66  a model or the inference runtime is missing, has another hash, or answers otherwise than on record
    69  the API, the broker or the database can't be reached

@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand, ValueEnum};
 use engine::{Clock, SystemClock};
-use ingest_api::keys::{MOST_KEYS, NewKey};
+use ingest_api::{
+    keys::{MOST_KEYS, NewKey},
+    quota::QuotaConfig,
+};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use store::{KeyRole, KeyRow, Store};
+use store::{KeyRole, KeyRow, Quota, Store};
 
 use crate::{
     rows,
@@ -33,6 +36,9 @@ pub enum KeysCommand {
         /// What the holder may do
         #[arg(long, value_enum, default_value_t = RoleName::Partner)]
         role: RoleName,
+        /// How much it may submit.
+        #[command(flatten)]
+        quota: QuotaArgs,
         /// How it is shown, and where keys are.
         #[command(flatten)]
         options: KeyOptions,
@@ -47,6 +53,17 @@ pub enum KeysCommand {
     Rotate {
         /// The holder
         holder: String,
+        /// How it is shown, and where keys are.
+        #[command(flatten)]
+        options: KeyOptions,
+    },
+    /// Set how many URLs a holder may submit, with whichever of its keys; what is not given is as configured
+    Quota {
+        /// The holder
+        holder: String,
+        /// How much.
+        #[command(flatten)]
+        quota: QuotaArgs,
         /// How it is shown, and where keys are.
         #[command(flatten)]
         options: KeyOptions,
@@ -70,6 +87,30 @@ pub struct KeyOptions {
     /// Folder of rows, where the database is the embedded one
     #[arg(long, default_value = "data")]
     data_dir: PathBuf,
+}
+
+/// URLs that a holder may submit.
+#[derive(Debug, Args)]
+pub struct QuotaArgs {
+    /// URLs in a minute, instead of `api.quota.per_minute`
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    per_minute: Option<u32>,
+    /// URLs in an hour
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    per_hour: Option<u32>,
+    /// URLs in a day
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    per_day: Option<u32>,
+}
+
+impl From<QuotaArgs> for Quota {
+    fn from(args: QuotaArgs) -> Self {
+        Self {
+            per_minute: args.per_minute,
+            per_hour: args.per_hour,
+            per_day: args.per_day,
+        }
+    }
 }
 
 /// What a holder may do, as it is typed.
@@ -99,13 +140,28 @@ pub async fn run(command: KeysCommand, settings: &Settings) -> Result<bool> {
         KeysCommand::Create {
             holder,
             role,
+            quota,
             options,
         } => {
             let keys = Keys::open(&options, settings).await?;
             match keys.room_for_new(&holder).await? {
-                Ok(()) => keys.make(&holder, role.into()).await,
+                Ok(()) => {
+                    let quota = Quota::from(quota);
+                    if quota != Quota::default() {
+                        keys.set_quota(&holder, &quota).await?;
+                    }
+                    keys.make(&holder, role.into()).await
+                }
                 Err(refused) => keys.refuse(&refused),
             }
+        }
+        KeysCommand::Quota {
+            holder,
+            quota,
+            options,
+        } => {
+            let keys = Keys::open(&options, settings).await?;
+            keys.change_quota(&holder, &quota.into()).await
         }
         KeysCommand::Ls { options } => {
             let keys = Keys::open(&options, settings).await?;
@@ -130,6 +186,8 @@ struct Keys<'a> {
     store: std::sync::Arc<dyn Store>,
     /// How long the API believes what it has read of them, in seconds, rounded up.
     life_s: u64,
+    /// What holders may submit where nothing was set.
+    config: QuotaConfig,
     options: &'a KeyOptions,
 }
 
@@ -138,6 +196,7 @@ impl<'a> Keys<'a> {
         Ok(Self {
             store: rows::open(settings, &options.data_dir).await?.store,
             life_s: settings.api.key_life_ms.div_ceil(1000),
+            config: settings.api.quota.clone(),
             options,
         })
     }
@@ -191,6 +250,31 @@ impl<'a> Keys<'a> {
         say!("The key, shown this once: send it as `Authorization: Bearer <key>`.");
         say!("{}", key.text.expose_secret());
         eprintln!("It can be used on every replica within {} s.", self.life_s);
+        Ok(true)
+    }
+
+    async fn set_quota(&self, holder: &str, quota: &Quota) -> Result<()> {
+        Ok(self
+            .store
+            .set_quota(holder, quota)
+            .await
+            .map_err(rows::failed)?)
+    }
+
+    async fn change_quota(&self, holder: &str, quota: &Quota) -> Result<bool> {
+        if !self.all().await?.iter().any(|key| key.holder == holder) {
+            return self.refuse(&format!("there is no holder {holder}"));
+        }
+        self.set_quota(holder, quota).await?;
+        let [minute, hour, day] = self.config.limits(quota).0;
+        if self.options.json {
+            let told =
+                json!({ "holder": holder, "per_minute": minute, "per_hour": hour, "per_day": day });
+            say!("{told}");
+        } else {
+            say!("{holder} may submit {minute} URLs a minute, {hour} an hour and {day} a day.");
+            eprintln!("Every replica goes by it within {} s.", self.life_s);
+        }
         Ok(true)
     }
 

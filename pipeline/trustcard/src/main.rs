@@ -11,7 +11,9 @@ mod client;
 mod demo;
 mod dlq;
 mod exit;
+mod explain;
 mod halts;
+mod inspect;
 mod keys;
 mod lag;
 mod migrate;
@@ -96,9 +98,13 @@ async fn run(command: cli::Command, settings: settings::Settings) -> Result<bool
         Command::Record(args) => roles::run(roles::Role::Record, args, settings).await?,
         Command::Scrape(args) => roles::run(roles::Role::Scrape, args, settings).await?,
         Command::Detect(args) => roles::run(roles::Role::Detect, args, settings).await?,
-        Command::Score(args) => roles::run(roles::Role::Score, args, settings).await?,
+        Command::Score(args) => match args.command {
+            Some(command) => return explain::run(command, &settings).await,
+            None => roles::run(roles::Role::Score, args.role, settings).await?,
+        },
         Command::Monitor => roles::monitor::run(settings).await?,
         Command::Submit(args) => return client::submit::run(args).await,
+        Command::Batch(args) => return client::batch::run(args).await,
         Command::Results(args) => client::results::run(args, &settings).await?,
         Command::Lag(args) => lag::run(args, &settings).await?,
         Command::Topics(command) => return topics::run(command, &settings).await,
@@ -107,6 +113,7 @@ async fn run(command: cli::Command, settings: settings::Settings) -> Result<bool
         Command::Replay(args) => return replay::run(args, &settings).await,
         Command::Keys(command) => return keys::run(command, &settings).await,
         Command::Models(command) => models::run(command, &settings).await?,
+        Command::Inspect(args) => inspect::run(args, &settings).await?,
         // Shown before anything is started.
         Command::CheckConfig(_) => {}
     }

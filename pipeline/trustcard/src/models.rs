@@ -56,13 +56,10 @@ fn list(registry: &Registry, settings: &Settings, as_json: bool) -> Result<()> {
             one.path(folder),
         )
     });
-    let models = registry.models.iter().map(|one| {
-        (
-            one.id(),
-            one.file.package.clone(),
-            one.licence.clone(),
-            one.path(folder),
-        )
+    let models = registry.model_files(folder);
+    let models = models.into_iter().map(|one| {
+        let package = one.file.package.clone();
+        (one.id, package, one.licence.to_owned(), one.path)
     });
     let files = runtime.into_iter().chain(models);
     if as_json {

@@ -22,6 +22,7 @@ use crate::{
     settings::{OpsConfig, Settings},
 };
 
+mod admit;
 pub mod api;
 pub mod heartbeat;
 pub mod monitor;
@@ -33,7 +34,7 @@ mod upkeep;
 pub enum Role {
     /// Speaks HTTP to partners.
     Api,
-    /// Projects submissions into rows.
+    /// Projects submissions into rows, and lets bulk follow.
     Record,
     /// Reads posts from the upstream.
     Scrape,
@@ -90,6 +91,7 @@ pub async fn start_stage(
             heartbeat::start("record", || json!({}), parts, shutdown, tasks);
             upkeep::start(parts, shutdown, tasks);
             run_stage(stage, &stages.record, parts, shutdown, tasks);
+            admit::start(parts, shutdown, tasks)?;
         }
         Role::Scrape => {
             let stage = ScrapeStage::new(

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use detect::DetectConfig;
 use engine::{RunnerConfig, lag::LagConfig, telemetry::TelemetryConfig};
-use ingest_api::ApiConfig;
+use ingest_api::{ApiConfig, admit::AdmitConfig};
 use score::ScoringConfig;
 use scrape::ScrapeConfig;
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,8 @@ pub struct Settings {
     pub scoring: ScoringConfig,
     /// How each stage is run.
     pub stages: Stages,
+    /// How much bulk is let follow.
+    pub admit: AdmitConfig,
     /// Which groups' lag is watched, and how often.
     pub monitor: LagConfig,
 }
@@ -107,6 +109,8 @@ impl Default for OpsConfig {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Stages {
+    /// As much as there is room for.
+    pub admit: RunnerConfig,
     /// Many rows at once: one transaction of the store each.
     pub record: RunnerConfig,
     /// Many posts at a time: they wait for the upstream, not for this machine.
@@ -125,6 +129,7 @@ impl Default for Stages {
             ..RunnerConfig::default()
         };
         Self {
+            admit: run(64, 1),
             record: run(256, 2),
             scrape: run(1, 64),
             detect: run(1, 8),
@@ -138,6 +143,7 @@ impl Stages {
     #[cfg(feature = "sample-site")]
     pub fn retry_after(&mut self, delays_ms: &[u64]) {
         let all = [
+            &mut self.admit,
             &mut self.record,
             &mut self.scrape,
             &mut self.detect,
@@ -163,6 +169,7 @@ impl Settings {
     fn problems(&self, serves_api: bool) -> Vec<String> {
         let stages = &self.stages;
         let runners = [
+            ("admit", &stages.admit),
             ("record", &stages.record),
             ("scrape", &stages.scrape),
             ("detect", &stages.detect),
@@ -188,6 +195,7 @@ impl Settings {
         problems.extend(under("database", self.database.problems()));
         let topics = self.topics.problems(runners.map(|(_, runner)| runner));
         problems.extend(under("topics", topics));
+        problems.extend(under("admit", self.admit.problems()));
         problems.extend(under("monitor", self.monitor.problems()));
         if self.embedded.partitions == 0 {
             problems.push("embedded.partitions must be at least 1".to_owned());

@@ -7,12 +7,13 @@ use serde_json::Value;
 use trustcard_schemas::{Header, Record};
 
 /// Names of the golden records of events: a full and a minimal one each.
-pub const EVENTS: [&str; 5] = [
+pub const EVENTS: [&str; 6] = [
     "post-submitted.v1",
     "post-scraped.v1",
     "post-detected.v1",
     "analysis-deleted.v1",
     "analysis-finished.v1",
+    "feedback-given.v1",
 ];
 
 pub fn folder(name: &str) -> PathBuf {
@@ -26,9 +27,22 @@ pub fn json(path: &str) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// The validator of a committed schema.
+pub fn validator(path: &str) -> jsonschema::Validator {
+    jsonschema::options()
+        .should_validate_formats(true)
+        .build(&json(path))
+        .unwrap()
+}
+
 /// The record a fixture describes; its value is written without white space, as TrustCard does.
 pub fn record(name: &str) -> Record {
-    let fixture = json(&format!("fixtures/{name}.json"));
+    record_in("fixtures", name, "")
+}
+
+/// The same of a record in another folder.
+pub fn record_in(folder: &str, name: &str, suffix: &str) -> Record {
+    let fixture = json(&format!("{folder}/{name}{suffix}.json"));
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     Record {
         topic: text(&fixture["topic"]),

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use trustcard_schemas::{
-    AnalysisResult, DecodeError, Deletion, Detections, Event, Input, PostScraped, Record,
-    Submission, ToScore, dead_letter::DeadLetter, decode, encode, topics,
+    AnalysisResult, DecodeError, Deletion, Detections, Event, FeedbackGiven, Input, PostScraped,
+    Record, Submission, ToScore, dead_letter::DeadLetter, decode, encode, topics,
 };
 
 use crate::fixtures;
@@ -19,15 +19,13 @@ macro_rules! for_each_event {
             $check::<Detections>("post-detected.v1", suffix);
             $check::<Deletion>("analysis-deleted.v1", suffix);
             $check::<AnalysisResult>("analysis-finished.v1", suffix);
+            $check::<FeedbackGiven>("feedback-given.v1", suffix);
         }
     };
 }
 
 fn validator(name: &str) -> jsonschema::Validator {
-    jsonschema::options()
-        .should_validate_formats(true)
-        .build(&fixtures::json(&format!("json/{name}.json")))
-        .unwrap()
+    fixtures::validator(&format!("json/{name}.json"))
 }
 
 fn value(record: &Record) -> Value {

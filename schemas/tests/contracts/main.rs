@@ -2,6 +2,7 @@
 //! JSON Schemas beside the types and the last release.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod asyncapi;
 mod checker;
 mod checker_cases;
 mod compatibility;

@@ -8,9 +8,11 @@
 pub mod answer;
 pub mod api;
 pub mod balance;
+pub mod browser;
 pub mod cluster;
 pub mod commit;
 pub mod cql_proxy;
+pub mod examples;
 pub mod faketime;
 pub mod faults;
 pub mod kafka_proxy;

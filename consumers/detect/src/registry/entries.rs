@@ -212,3 +212,195 @@ impl ModelEntry {
         Ok(())
     }
 }
+
+/// The three models that read text together.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OcrEntry {
+    /// Name, part of the path in the cache folder.
+    pub name: String,
+    /// Version of the models.
+    pub version: String,
+    /// Where they come from, for people.
+    pub source: String,
+    /// Their licence.
+    pub licence: String,
+    /// Finds lines.
+    pub find: PackageFile,
+    /// Tells which lines are upside down.
+    pub turn: PackageFile,
+    /// Reads them; its characters are in its metadata.
+    pub read: PackageFile,
+    /// Runtimes on which they read the golden picture right. On any other the component is skipped.
+    #[serde(default)]
+    pub verified: Vec<ReadOn>,
+}
+
+/// What must be read in the golden picture on a runtime.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadOn {
+    /// Name of the runtime, as [`crate::Runtime::name`] gives it.
+    pub runtime: String,
+    /// The text.
+    pub golden: String,
+}
+
+/// The contents of the three files.
+pub(crate) struct OcrFiles {
+    pub(crate) find: Vec<u8>,
+    pub(crate) turn: Vec<u8>,
+    pub(crate) read: Vec<u8>,
+}
+
+impl OcrEntry {
+    /// `name@version`.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{}@{}", self.name, self.version)
+    }
+
+    /// The files and where each is kept in the cache folder.
+    #[must_use]
+    pub fn files(&self, models_dir: &Path) -> [(&PackageFile, PathBuf); 3] {
+        let folder = models_dir.join(format!("{}-{}", self.name, self.version));
+        [&self.find, &self.turn, &self.read].map(|file| (file, folder.join(file.file_name())))
+    }
+
+    /// Reads the files, each checked against its SHA-256.
+    pub(crate) fn read_files(&self, models_dir: &Path) -> Result<OcrFiles, RegistryError> {
+        let [find, turn, read] = self
+            .files(models_dir)
+            .map(|(file, path)| file.read_model(&path));
+        Ok(OcrFiles {
+            find: find?,
+            turn: turn?,
+            read: read?,
+        })
+    }
+
+    /// What must be read on the runtime called `name`, if the models were verified on it.
+    #[must_use]
+    pub fn verified_on(&self, name: &str) -> Option<&ReadOn> {
+        self.verified.iter().find(|entry| entry.runtime == name)
+    }
+}
+
+/// The model that finds faces; it is part of this program.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FinderEntry {
+    /// Name of the model.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Where it comes from, for people.
+    pub source: String,
+    /// Its licence.
+    pub licence: String,
+    /// Path of the model, relative to the registry.
+    pub weights: String,
+    /// SHA-256 of the model, in hex.
+    pub sha256: String,
+    /// Runtimes on which its answer is known to be right; of the golden picture the first numbers of the boxes, as they come.
+    #[serde(default)]
+    pub verified: Vec<VerifiedOn>,
+}
+
+impl FinderEntry {
+    /// `name@version`.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{}@{}", self.name, self.version)
+    }
+}
+
+/// A model that gives classes rather than features: an operator's own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassifierEntry {
+    /// What it decides; `face-manipulation` takes the place of the built-in head.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The model whose output it reads, `name@version`: one number per label.
+    pub model: String,
+    /// What each number stands for.
+    pub labels: Vec<String>,
+    /// The label that is a finding.
+    pub positive: String,
+    /// What makes probabilities of the numbers.
+    pub activation: Activation,
+    /// Where it decides and where it does not.
+    pub thresholds: Thresholds,
+}
+
+/// What makes probabilities of a model's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activation {
+    /// They are probabilities already.
+    None,
+    /// Each for itself: `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// All together: `exp(x)` over the sum of these.
+    Softmax,
+}
+
+impl ClassifierEntry {
+    /// `name@version`.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{}@{}", self.name, self.version)
+    }
+
+    /// The probability of a finding; `None` when the model's numbers lead to none.
+    #[must_use]
+    pub fn probability(&self, output: &[f32]) -> Option<f64> {
+        let place = self
+            .labels
+            .iter()
+            .position(|label| *label == self.positive)?;
+        if output.len() != self.labels.len() {
+            return None;
+        }
+        let value = f64::from(output[place]);
+        let probability = match self.activation {
+            Activation::None => value,
+            Activation::Sigmoid => 1.0 / (1.0 + (-value).exp()),
+            Activation::Softmax => {
+                1.0 / output
+                    .iter()
+                    .map(|&x| (f64::from(x) - value).exp())
+                    .sum::<f64>()
+            }
+        };
+        (0.0..=1.0).contains(&probability).then_some(probability)
+    }
+
+    pub(super) fn validate(&self, model: Option<&ModelEntry>) -> Result<(), RegistryError> {
+        require(
+            model.is_some_and(|model| model.output.shape[1] == self.labels.len()),
+            || {
+                format!(
+                    "classifier {} on a model that is not in it, or gives other than {} numbers: {}",
+                    self.name,
+                    self.labels.len(),
+                    self.model
+                )
+            },
+        )?;
+        require(self.labels.contains(&self.positive), || {
+            format!(
+                "a positive label of classifier {} that is none of its labels",
+                self.name
+            )
+        })?;
+        require(self.thresholds.is_valid(), || {
+            format!(
+                "thresholds of classifier {} that are not 0 < low <= high < 1",
+                self.name
+            )
+        })
+    }
+}

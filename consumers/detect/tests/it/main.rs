@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod pictures;
+mod provenance;
 mod pull;
 mod registry;
 mod stage;

@@ -3,11 +3,12 @@
 use image::{
     DynamicImage, ExtendedColorType, ImageEncoder, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage,
     codecs::{gif::GifEncoder, jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder},
+    metadata::Orientation,
 };
 use schemas::Reason;
 use trustcard_detect::{
     header::{Header, PictureError, PictureLimits},
-    preprocess::Preprocessor,
+    preprocess::{self, Preprocessor},
     registry::{Filter, Fit, InputSpec, Layout},
 };
 
@@ -25,11 +26,12 @@ fn preprocessor() -> Preprocessor {
         mean: [0.0; 3],
         std: [1.0; 3],
     };
-    Preprocessor::new(&input, PictureLimits::default())
+    Preprocessor::new(&input)
 }
 
 fn tensor(file: &[u8]) -> Result<Vec<f32>, PictureError> {
-    preprocessor().tensor(file)
+    let (picture, orientation) = preprocess::open(file, &PictureLimits::default())?;
+    preprocessor().tensor(&picture, orientation)
 }
 
 /// Red, green and blue of a place in the tensor, 0 to 255.
@@ -112,8 +114,8 @@ fn the_tensor_is_the_normalised_centre() {
             Rgb([0, 0, 0])
         }
     });
-    let tensor = Preprocessor::new(&input, PictureLimits::default())
-        .tensor(&png(&picture))
+    let tensor = Preprocessor::new(&input)
+        .tensor(&picture.into(), Orientation::NoTransforms)
         .unwrap();
     for (plane, expected) in tensor.chunks(64).zip([1.0, (0.2 - 0.25) / 0.25, 0.2]) {
         // The bars shine into the outer columns, as they do when the whole picture is resized first.
@@ -398,7 +400,6 @@ fn no_change_of_a_byte_makes_it_panic() {
             .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % below
     };
-    let mut preprocessor = preprocessor();
     for name in [
         "baseline.jpg",
         "progressive.jpg",
@@ -418,7 +419,7 @@ fn no_change_of_a_byte_makes_it_panic() {
                 file[place] = random(256) as u8;
             }
             // Either answer is right; a panic is not.
-            if let Ok(tensor) = preprocessor.tensor(&file) {
+            if let Ok(tensor) = tensor(&file) {
                 assert!(tensor.iter().all(|value| value.is_finite()));
             }
         }

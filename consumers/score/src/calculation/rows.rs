@@ -13,6 +13,8 @@ pub(super) struct Row {
     pub category: &'static str,
     pub impact: f64,
     pub reason: String,
+    /// How the impact is worked out, as one would write it.
+    pub working: String,
     pub metadata: Value,
 }
 
@@ -35,11 +37,22 @@ pub(super) fn ai(evidence: &AiEvidence, config: &ScoringConfig) -> Option<Findin
     let row = Row {
         category: "AI-Generated Content",
         impact: -(confidence * config.ai.points * config.ai.factor),
-        reason: format!(
-            "Judged AI-generated: {} of {}, with a probability of up to {:.0} %.",
-            evidence.ai_images,
-            pictures(evidence.total_images),
-            confidence * 100.0
+        reason: match &evidence.declared {
+            Some(statement) => format!(
+                "Declared AI-generated: {} of {}. {statement}",
+                evidence.ai_images,
+                pictures(evidence.total_images),
+            ),
+            None => format!(
+                "Judged AI-generated: {} of {}, with a probability of up to {:.0} %.",
+                evidence.ai_images,
+                pictures(evidence.total_images),
+                confidence * 100.0
+            ),
+        },
+        working: format!(
+            "-({confidence} x {} x {})",
+            config.ai.points, config.ai.factor
         ),
         metadata: json!({
             "confidence": confidence,
@@ -68,6 +81,7 @@ pub(super) fn deepfake(evidence: &FaceEvidence, config: &ScoringConfig) -> Optio
             pictures(evidence.total_images),
             confidence * 100.0
         ),
+        working: format!("-{}, once a post", config.deepfake.points),
         metadata: json!({
             "confidence": confidence,
             "suspicious_images": evidence.faked_images,
@@ -92,28 +106,47 @@ pub(super) fn fact_check(evidence: &TextEvidence, weights: &FactCheckWeights) ->
         return None;
     }
     let mut findings = Findings::default();
-    let mut credibility_row = |category, impact, what| {
+    let mut credibility_row = |category, what, distance: f64, factor: f64, bound: f64| {
+        let (sign, from, to) = if distance < 0.0 {
+            ("-", bound, credibility)
+        } else {
+            ("", credibility, bound)
+        };
         findings.rows.push(Row {
             category,
-            impact,
+            impact: distance * factor,
             reason: format!("The text's credibility is {what}: {credibility:.1} of 100."),
+            working: format!("{sign}({from} - {to}) x {factor}"),
             metadata: json!({ "credibility": credibility }),
         });
     };
-    if credibility < weights.low_below {
+    let w = weights;
+    if credibility < w.low_below {
+        let distance = credibility - w.low_below;
         credibility_row(
             "Low Credibility",
-            -((weights.low_below - credibility) * weights.low_factor),
             "low",
+            distance,
+            w.low_factor,
+            w.low_below,
         );
-    } else if credibility < weights.questionable_below {
-        let impact = -((weights.questionable_below - credibility) * weights.questionable_factor);
-        credibility_row("Questionable Credibility", impact, "questionable");
-    } else if credibility >= weights.high_from {
+    } else if credibility < w.questionable_below {
+        let (distance, factor) = (credibility - w.questionable_below, w.questionable_factor);
+        credibility_row(
+            "Questionable Credibility",
+            "questionable",
+            distance,
+            factor,
+            w.questionable_below,
+        );
+    } else if credibility >= w.high_from {
+        let distance = credibility - w.high_from;
         credibility_row(
             "High Credibility",
-            (credibility - weights.high_from) * weights.high_factor,
             "high",
+            distance,
+            w.high_factor,
+            w.high_from,
         );
     }
     let flag_rows: [(FlagKind, &str, f64, &str); 7] = [
@@ -166,6 +199,7 @@ pub(super) fn fact_check(evidence: &TextEvidence, weights: &FactCheckWeights) ->
                 category,
                 impact: -points,
                 reason: reason.to_owned(),
+                working: format!("-{points}, once a post"),
                 metadata: json!({ "flag": flag.to_string() }),
             });
         }
@@ -235,6 +269,7 @@ pub(super) fn sources(evidence: &SourceEvidence, weights: &SourceWeights) -> Opt
                     category,
                     impact: -points,
                     reason: format!("The post links to {what}: {domain}."),
+                    working: format!("-{points}, once a post"),
                     metadata: json!({ "average_reliability": average, "domains": domains }),
                 }],
                 flags: vec![flag],
@@ -242,23 +277,30 @@ pub(super) fn sources(evidence: &SourceEvidence, weights: &SourceWeights) -> Opt
             });
         }
     }
-    let reason = if evidence.rated.is_empty() {
-        format!(
+    let reason = match (&evidence.account, evidence.rated.is_empty()) {
+        (Some(publisher), _) => format!(
+            "The post links to no source; its account is that of {publisher}, of reliability {average:.2} of 1."
+        ),
+        (None, true) => format!(
             "The post links to no source; its account counts as a source of reliability {average:.2} of 1."
-        )
-    } else {
-        format!("The linked sources have an average reliability of {average:.2} of 1.")
+        ),
+        (None, false) => {
+            format!("The linked sources have an average reliability of {average:.2} of 1.")
+        }
     };
-    let metadata = json!({ "average_reliability": average, "links": evidence.rated.len() });
-    let (category, impact) = if average < weights.low_average_below {
+    let (category, impact, working) = if average < weights.low_average_below {
+        let (bound, factor) = (weights.low_average_below, weights.low_average_factor);
         (
             "Low Source Reliability",
-            -((weights.low_average_below - average) * weights.low_average_factor),
+            -((bound - average) * factor),
+            format!("-({bound} - {average}) x {factor}"),
         )
     } else if average > weights.high_average_above {
+        let (bound, factor) = (weights.high_average_above, weights.high_average_factor);
         (
             "High Source Reliability",
-            (average - weights.high_average_above) * weights.high_average_factor,
+            (average - bound) * factor,
+            format!("({average} - {bound}) x {factor}"),
         )
     } else {
         return Some(Findings::default());
@@ -267,7 +309,8 @@ pub(super) fn sources(evidence: &SourceEvidence, weights: &SourceWeights) -> Opt
         category,
         impact,
         reason,
-        metadata,
+        working,
+        metadata: json!({ "average_reliability": average, "links": evidence.rated.len() }),
     }))
 }
 

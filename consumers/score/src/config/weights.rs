@@ -103,7 +103,7 @@ pub struct SourceWeights {
     pub unverified_account: f64,
     /// Reliabilities as numbers.
     pub reliability: ReliabilityNumbers,
-    /// CSV file of publishers that extend or replace the built-in list: `domain,name,bias,reliability`.
+    /// CSV file of publishers that extend or replace the built-in list: `domain,name,bias,reliability` and, if need be, `accounts`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
 }

@@ -1,11 +1,12 @@
 //! Claims: what a sentence asserts, one of each kind at most.
 
-use regex::Regex;
+use regex::bytes::Regex;
 use serde::Serialize;
 use unicode_segmentation::UnicodeSegmentation;
 
+use super::fold::URL_MARK;
+use super::matcher::Evidence;
 use super::patterns::{Family, Patterns};
-use super::sentences::URL_MARK;
 
 /// Kinds of claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -52,82 +53,94 @@ pub(crate) struct ClaimFinder {
 impl ClaimFinder {
     pub(crate) fn new() -> Result<Self, regex::Error> {
         Ok(Self {
-            full_name: Regex::new(r"\b[A-Z][a-z'-]+(?: [A-Z]\.)? [A-Z][a-z'-]+")?,
-            acronym: Regex::new(r"\b[A-Z]{2,5}\b")?,
-            capitalised: Regex::new(r"\b[A-Z][a-z'-]+")?,
+            full_name: Regex::new(r"(?-u)\b[A-Z][a-z'-]+(?: [A-Z]\.)? [A-Z][a-z'-]+")?,
+            acronym: Regex::new(r"(?-u)\b[A-Z]{2,5}\b")?,
+            capitalised: Regex::new(r"(?-u)\b[A-Z][a-z'-]+")?,
         })
     }
 
-    /// The claims of one sentence.
-    pub(crate) fn claims(&self, sentence: &str, index: usize, patterns: &Patterns) -> Vec<Claim> {
-        let has = |family| patterns.of(family).is_match(sentence);
+    /// The claims of one sentence, given what the patterns found in it.
+    pub(crate) fn claims(
+        &self,
+        sentence: &str,
+        index: usize,
+        evidence: &Evidence,
+        patterns: &Patterns,
+    ) -> Vec<Claim> {
         let claim = |kind, verifiable| Claim {
             kind,
             sentence: index,
             verifiable,
         };
         let mut claims = Vec::new();
-        if has(Family::Statistical) {
+        if evidence.has(Family::Statistical) {
             claims.push(claim(ClaimKind::Statistical, true));
         }
-        if has(Family::HealthMedical) {
+        if evidence.has(Family::HealthMedical) {
             claims.push(claim(ClaimKind::HealthMedical, true));
         }
-        if self.is_factual(sentence, patterns) {
+        if self.is_factual(sentence, evidence, patterns) {
             claims.push(claim(ClaimKind::Factual, true));
         }
-        if has(Family::AuthorityCitation) {
-            claims.push(claim(
-                ClaimKind::AuthorityCitation,
-                self.names_its_source(sentence, patterns),
-            ));
+        if evidence.has(Family::AuthorityCitation) {
+            let named = self.names_its_source(sentence, evidence, patterns);
+            claims.push(claim(ClaimKind::AuthorityCitation, named));
         }
         claims
     }
 
-    fn is_factual(&self, sentence: &str, patterns: &Patterns) -> bool {
-        let has = |family| patterns.of(family).is_match(sentence);
+    fn is_factual(&self, sentence: &str, evidence: &Evidence, patterns: &Patterns) -> bool {
         let enough_words = sentence.unicode_words().take(3).count() == 3;
         enough_words
             && !is_question(sentence)
-            && (has(Family::EventVerb)
-                || has(Family::Circumstance)
-                || has(Family::Place)
-                || (has(Family::FactualVerb) && self.has_named_entity(sentence, patterns)))
+            && (evidence.has(Family::EventVerb)
+                || evidence.has(Family::Circumstance)
+                || evidence.has(Family::Place)
+                || (evidence.has(Family::FactualVerb)
+                    && self.has_named_entity(sentence, evidence, patterns)))
     }
 
     /// A university, journal, institution, organisation, person or link.
-    fn names_its_source(&self, sentence: &str, patterns: &Patterns) -> bool {
+    fn names_its_source(&self, sentence: &str, evidence: &Evidence, patterns: &Patterns) -> bool {
+        let is_place = |name: &[u8]| {
+            std::str::from_utf8(name)
+                .is_ok_and(|name| patterns.matcher.matches_family(Family::Place, name))
+        };
         sentence.contains(URL_MARK)
-            || patterns.of(Family::NamedSource).is_match(sentence)
-            || (!is_title_case(sentence)
+            || evidence.has(Family::NamedSource)
+            || (!patterns.capitalised_nouns
+                && !is_title_case(sentence)
                 && self
                     .full_name
-                    .find_iter(sentence)
-                    .any(|name| !patterns.of(Family::Place).is_match(name.as_str())))
+                    .find_iter(sentence.as_bytes())
+                    .any(|name| !is_place(name.as_bytes())))
     }
 
-    /// Without a dictionary of names: an acronym, a known name, or a capital where English has none but in names. Titles and
-    /// shouting have capitals everywhere, so there only known names count.
-    fn has_named_entity(&self, sentence: &str, patterns: &Patterns) -> bool {
-        if patterns.of(Family::NamedSource).is_match(sentence) {
+    /// Without a dictionary of names: an acronym, a known name, or a capital where the language has none but in names. Titles
+    /// and shouting have capitals everywhere, so there only known names count.
+    fn has_named_entity(&self, sentence: &str, evidence: &Evidence, patterns: &Patterns) -> bool {
+        if evidence.has(Family::NamedSource) {
             return true;
         }
         if is_title_case(sentence) {
             return false;
         }
+        let bytes = sentence.as_bytes();
+        if self.acronym.is_match(bytes) {
+            return true;
+        }
         let first_letter = sentence.find(char::is_alphabetic).unwrap_or_default();
-        self.full_name.is_match(sentence)
-            || self.acronym.is_match(sentence)
-            || self
-                .capitalised
-                .find_iter(sentence)
-                .any(|word| word.start() > first_letter && !is_pronoun_i(word.as_str()))
+        !patterns.capitalised_nouns
+            && (self.full_name.is_match(bytes)
+                || self
+                    .capitalised
+                    .find_iter(bytes)
+                    .any(|word| word.start() > first_letter && !is_pronoun_i(word.as_bytes())))
     }
 }
 
-fn is_pronoun_i(word: &str) -> bool {
-    word.starts_with("I'")
+fn is_pronoun_i(word: &[u8]) -> bool {
+    word.starts_with(b"I'")
 }
 
 fn is_question(sentence: &str) -> bool {
@@ -135,7 +148,7 @@ fn is_question(sentence: &str) -> bool {
         .chars()
         .rev()
         .take_while(|c| !c.is_alphanumeric())
-        .any(|c| matches!(c, '?' | '？' | '؟'))
+        .any(|c| matches!(c, '?' | '؟'))
 }
 
 /// More than two thirds of the words of four letters or more begin with a capital, and there are at least four of them.
@@ -155,17 +168,19 @@ fn is_title_case(sentence: &str) -> bool {
 mod tests {
     use std::sync::LazyLock;
 
+    use super::super::patterns;
     use super::*;
 
     fn kinds(sentence: &str) -> Vec<ClaimKind> {
         find(sentence).iter().map(|claim| claim.kind).collect()
     }
 
-    static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| Patterns::english().unwrap());
+    static ENGLISH: LazyLock<Patterns> = LazyLock::new(patterns::english);
     static FINDER: LazyLock<ClaimFinder> = LazyLock::new(|| ClaimFinder::new().unwrap());
 
     fn find(sentence: &str) -> Vec<Claim> {
-        FINDER.claims(sentence, 0, &PATTERNS)
+        let evidence = ENGLISH.matcher.search(sentence);
+        FINDER.claims(sentence, 0, &evidence, &ENGLISH)
     }
 
     #[test]

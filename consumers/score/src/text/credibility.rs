@@ -13,6 +13,8 @@ pub(crate) struct Counts {
     pub vague_sources: usize,
     pub high_risk: usize,
     pub red_flags: usize,
+    /// The red flags, each by the weight of its family.
+    pub red_flag_weight: f64,
     pub clickbait: bool,
     pub viral_pressure: bool,
     pub shouted_words: usize,
@@ -28,6 +30,34 @@ pub(crate) struct Step {
     pub reason: &'static str,
     /// Signed points of credibility.
     pub points: f64,
+    /// How they are worked out, as one would write it.
+    pub working: String,
+}
+
+impl Step {
+    /// So many points for each of `count`, up to a limit.
+    fn each(reason: &'static str, sign: f64, count: f64, each: f64, most: f64) -> Self {
+        let all = count * each;
+        let limit = if all > most {
+            format!(", at most {most}")
+        } else {
+            String::new()
+        };
+        Self {
+            reason,
+            points: sign * all.min(most),
+            working: format!("{count} x {each}{limit}"),
+        }
+    }
+
+    /// So many points where something is so.
+    fn once(reason: &'static str, so: bool, points: f64, working: String) -> Self {
+        Self {
+            reason,
+            points: if so { points } else { 0.0 },
+            working,
+        }
+    }
 }
 
 impl Counts {
@@ -36,61 +66,85 @@ impl Counts {
     }
 
     /// The credibility, one decimal, and the steps that led to it; steps of 0 are left out.
-    pub(crate) fn credibility(&self, weights: &TextWeights) -> (f64, Vec<Step>) {
-        let w = weights;
-        let capped = |count: usize, each: f64, most: f64| (count as f64 * each).min(most);
-        let if_so = |so: bool, points: f64| if so { points } else { 0.0 };
+    pub(crate) fn credibility(&self, w: &TextWeights) -> (f64, Vec<Step>) {
+        let subjectivity = self.subjectivity;
+        let more_than = |count: usize, allowed: f64| format!("{count}, more than {allowed}");
         let steps = [
-            (
+            Step::each(
                 "red flags",
-                -capped(self.red_flags, w.red_flag, w.red_flag_max),
+                -1.0,
+                self.red_flag_weight,
+                w.red_flag,
+                w.red_flag_max,
             ),
-            (
+            Step::each(
                 "unverifiable claims",
-                -capped(self.unverifiable, w.unverifiable, w.unverifiable_max),
+                -1.0,
+                self.unverifiable as f64,
+                w.unverifiable,
+                w.unverifiable_max,
             ),
-            (
+            Step::each(
                 "vague sources",
-                -capped(self.vague_sources, w.vague_source, w.vague_source_max),
+                -1.0,
+                self.vague_sources as f64,
+                w.vague_source,
+                w.vague_source_max,
             ),
-            (
+            Step::each(
                 "high-risk claims",
-                -capped(self.high_risk, w.high_risk, w.high_risk_max),
+                -1.0,
+                self.high_risk as f64,
+                w.high_risk,
+                w.high_risk_max,
             ),
-            ("clickbait opening", -if_so(self.clickbait, w.clickbait)),
-            (
+            Step::once(
+                "clickbait opening",
+                self.clickbait,
+                -w.clickbait,
+                "once".to_owned(),
+            ),
+            Step::once(
                 "excessive capitals",
-                -if_so(self.excessive_caps(w), w.excessive_caps),
+                self.excessive_caps(w),
+                -w.excessive_caps,
+                more_than(self.shouted_words, w.caps_allowed),
             ),
-            (
+            Step::once(
                 "pressure to share",
-                -if_so(self.viral_pressure, w.viral_pressure),
+                self.viral_pressure,
+                -w.viral_pressure,
+                "once".to_owned(),
             ),
-            (
+            Step::once(
                 "runs of exclamation marks",
-                -if_so(
-                    self.exclamation_runs as f64 > w.exclamations_allowed,
-                    w.exclamations,
-                ),
+                self.exclamation_runs as f64 > w.exclamations_allowed,
+                -w.exclamations,
+                more_than(self.exclamation_runs, w.exclamations_allowed),
             ),
-            (
+            Step::once(
                 "subjective wording",
-                -if_so(self.subjectivity > w.subjective_above, w.subjective),
+                subjectivity > w.subjective_above,
+                -w.subjective,
+                format!("{subjectivity:.2}, above {}", w.subjective_above),
             ),
-            ("links", capped(self.links, w.link, w.link_max)),
-            (
+            Step::each("links", 1.0, self.links as f64, w.link, w.link_max),
+            Step::once(
                 "objective wording",
-                if_so(self.subjectivity < w.objective_below, w.objective),
+                subjectivity < w.objective_below,
+                w.objective,
+                format!("{subjectivity:.2}, below {}", w.objective_below),
             ),
-            (
+            Step::once(
                 "claims without a red flag",
-                if_so(self.claims > 0 && self.red_flags == 0, w.clean_claims),
+                self.claims > 0 && self.red_flags == 0,
+                w.clean_claims,
+                "once".to_owned(),
             ),
         ];
         let steps: Vec<Step> = steps
             .into_iter()
-            .filter(|(_, points)| *points != 0.0)
-            .map(|(reason, points)| Step { reason, points })
+            .filter(|step| step.points != 0.0)
             .collect();
         let sum = steps.iter().fold(w.start, |sum, step| sum + step.points);
         ((sum.clamp(0.0, 100.0) * 10.0).round() / 10.0, steps)
@@ -156,6 +210,7 @@ mod tests {
             ..Counts::default()
         };
         change(&mut counts);
+        counts.red_flag_weight = counts.red_flags as f64;
         counts.credibility(&TextWeights::default()).0
     }
 

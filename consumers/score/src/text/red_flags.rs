@@ -1,9 +1,10 @@
 //! Red flags: one per sentence and family, however often the family's patterns match it.
 
-use serde::Serialize;
+use std::ops::Range;
 
 use super::flags::FlagKind;
-use super::patterns::{Family, Patterns};
+use super::matcher::Evidence;
+use super::patterns::Family;
 
 /// The seven families, and the flag each raises. Medical red flags have none of their own: the claims they stand in have.
 const FAMILIES: [(Family, Option<FlagKind>); 7] = [
@@ -23,41 +24,35 @@ const FAMILIES: [(Family, Option<FlagKind>); 7] = [
 ];
 
 /// One red flag.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RedFlag {
     pub family: Family,
     /// Its sentence, by place in the text.
-    #[serde(skip)]
     pub sentence: usize,
+    /// The words that matched first, bytes of the sentence.
+    pub span: Range<usize>,
     /// The flag it raises.
-    #[serde(skip)]
     pub raises: Option<FlagKind>,
-    /// The words that matched first.
-    pub matched: String,
 }
 
-/// The red flags of one sentence.
-pub(crate) fn red_flags(
-    sentence: &str,
-    index: usize,
-    is_health_claim: bool,
-    patterns: &Patterns,
-) -> Vec<RedFlag> {
+/// The red flags of one sentence, given what the patterns found in it.
+pub(crate) fn red_flags(index: usize, is_health_claim: bool, evidence: &Evidence) -> Vec<RedFlag> {
     FAMILIES
         .iter()
         .filter(|(family, _)| *family != Family::MedicalRedFlags || is_health_claim)
         .filter_map(|&(family, raises)| {
             // Shouting is by punctuation or by capitals.
-            let found = patterns.of(family).find(sentence).or_else(|| {
+            let capitals = || {
                 (family == Family::Sensationalism)
-                    .then(|| patterns.of(Family::ShoutedWord).find(sentence))
+                    .then(|| evidence.span(Family::ShoutedWord))
                     .flatten()
-            })?;
+            };
+            let span = evidence.span(family).or_else(capitals)?;
             Some(RedFlag {
                 family,
                 sentence: index,
+                span,
                 raises,
-                matched: found.as_str().trim().to_owned(),
             })
         })
         .collect()
@@ -67,12 +62,13 @@ pub(crate) fn red_flags(
 mod tests {
     use std::sync::LazyLock;
 
+    use super::super::patterns::{self, Patterns};
     use super::*;
 
-    static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| Patterns::english().unwrap());
+    static ENGLISH: LazyLock<Patterns> = LazyLock::new(patterns::english);
 
     fn families(sentence: &str, is_health_claim: bool) -> Vec<Family> {
-        red_flags(sentence, 0, is_health_claim, &PATTERNS)
+        red_flags(0, is_health_claim, &ENGLISH.matcher.search(sentence))
             .iter()
             .map(|flag| flag.family)
             .collect()

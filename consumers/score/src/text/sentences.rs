@@ -1,129 +1,169 @@
-//! From a caption or a picture's text to sentences ready for matching: URLs and @mentions masked, hashtags without their #,
-//! straight apostrophes, single spaces.
+//! Sentences of a folded text: by UAX #29 and line breaks, and by what posts end sentences with besides: emoji, links, blocks of
+//! hashtags. Abbreviations end none.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
-use regex::Regex;
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::links::url_spans;
+use super::fold::{Folded, MENTION_MARK, URL_MARK};
 
-/// Stands for a URL. Private use, so no text means anything by it; it is no letter, so no word either.
-pub(crate) const URL_MARK: char = '\u{E000}';
-/// Stands for an @mention.
-const MENTION_MARK: char = '\u{E001}';
-
-/// Sentence ends that UAX #29 sees and a reader does not.
-const ABBREVIATIONS: [&str; 16] = [
-    "dr.", "prof.", "mr.", "mrs.", "ms.", "st.", "sr.", "jr.", "vs.", "e.g.", "i.e.", "approx.",
-    "gov.", "sen.", "rep.", "u.s.",
+/// Stops that end no sentence, folded and lower-case, of all languages with patterns.
+const ABBREVIATIONS: [&str; 49] = [
+    // English
+    "dr", "prof", "mr", "mrs", "ms", "st", "sr", "jr", "vs", "e.g", "i.e", "approx", "gov", "sen",
+    "rep", "u.s", "u.k", "gen", "col", "capt", "dept", "inc", "fig", // Spanish and Portuguese
+    "sra", "srta", "dra", "ud", "uds", "p.ej", "ej", "pag", "ee.uu", "profa",
+    "exmo", // French
+    "mme", "mlle", "env", "p.ex", "cf", "boul", // German
+    "z.b", "d.h", "u.a", "bzw", "nr", "str", "hr", "ggf", "evtl",
 ];
+/// Longest of them, in bytes, and a stop.
+const LONGEST_ABBREVIATION: usize = 10;
+/// An emoji ends a sentence of at least so many words.
+const WORDS_BEFORE_EMOJI: usize = 3;
 
-/// Masks what is no prose.
-#[derive(Debug)]
-pub(crate) struct Masker {
-    bare_url: Regex,
-    mention: Regex,
+/// One sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sentence {
+    /// Which part of the post it stands in.
+    pub part: usize,
+    /// Where in the folded text of that part.
+    pub span: Range<usize>,
 }
 
-impl Masker {
-    pub(crate) fn new() -> Result<Self, regex::Error> {
-        Ok(Self {
-            bare_url: Regex::new(r"(?i)(?-u:\b)www\.[^\s]+[^\s.,;:!?)]")?,
-            mention: Regex::new(r"(^|[^\w@])@[A-Za-z0-9_](?:[A-Za-z0-9_.]*[A-Za-z0-9_])?")?,
-        })
-    }
-
-    /// The text with URLs and @mentions masked and the # of hashtags gone.
-    pub(crate) fn mask(&self, text: &str) -> String {
-        let text: String = text
-            .chars()
-            .map(|c| match c {
-                URL_MARK | MENTION_MARK => ' ',
-                '\u{2018}' | '\u{2019}' | '\u{02BC}' => '\'',
-                _ => c,
-            })
-            .collect();
-        let mut masked = String::with_capacity(text.len());
-        let mut from = 0;
-        for (start, end) in url_spans(&text) {
-            masked.push_str(&text[from..start]);
-            masked.push(URL_MARK);
-            from = end;
-        }
-        masked.push_str(&text[from..]);
-        let masked = self.bare_url.replace_all(&masked, URL_MARK.to_string());
-        let masked = self
-            .mention
-            .replace_all(&masked, format!("${{1}}{MENTION_MARK}"));
-        drop_hashes(&masked)
-    }
-}
-
-/// `#wake#up` is `wake up`.
-fn drop_hashes(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        let tag = c == '#'
-            && chars
-                .peek()
-                .is_some_and(|next| next.is_alphanumeric() || *next == '_');
-        if !tag {
-            out.push(c);
-        } else if out.chars().next_back().is_some_and(char::is_alphanumeric) {
-            out.push(' ');
-        }
-    }
-    out
-}
-
-/// The sentences of masked texts by UAX #29 and line breaks, in order, identical ones (trimmed, lower-cased) once.
-pub(crate) fn sentences<'a>(masked: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+/// The sentences of the parts in order, identical ones (trimmed, lower-cased) once.
+pub(super) fn sentences(parts: &[Folded]) -> Vec<Sentence> {
     let mut seen = HashSet::new();
     let mut sentences = Vec::new();
-    let mut add = |sentence: &mut String| {
-        let sentence = std::mem::take(sentence);
-        if !sentence.is_empty() && seen.insert(sentence.to_lowercase()) {
-            sentences.push(sentence);
-        }
-    };
-    for text in masked {
-        let mut open = String::new();
-        for piece in text.split_sentence_bounds() {
-            for word in piece.split_whitespace() {
-                if !open.is_empty() {
-                    open.push(' ');
-                }
-                open.push_str(word);
-            }
-            let ends_line = piece.ends_with(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']);
-            if ends_line || !ends_in_abbreviation(&open) {
-                add(&mut open);
+    for (part, folded) in parts.iter().enumerate() {
+        let text = &folded.text;
+        let mut start = 0;
+        for end in cuts(folded) {
+            let piece = &text[start..end];
+            let span_start = end - piece.trim_start().len();
+            let span = span_start..span_start + piece.trim().len();
+            start = end;
+            if !span.is_empty() && seen.insert(text[span.clone()].to_lowercase()) {
+                sentences.push(Sentence { part, span });
             }
         }
-        add(&mut open);
     }
     sentences
 }
 
-fn ends_in_abbreviation(sentence: &str) -> bool {
-    let last = sentence.rsplit(' ').next().unwrap_or_default();
-    let last = last.trim_start_matches(|c: char| !c.is_alphanumeric());
-    ABBREVIATIONS
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(last))
+/// Where sentences end, the end of the text included, in order.
+fn cuts(folded: &Folded) -> Vec<usize> {
+    let text = &folded.text;
+    let mut cuts: Vec<usize> = text
+        .split_sentence_bound_indices()
+        .map(|(at, piece)| at + piece.len())
+        .filter(|&end| text[..end].ends_with('\n') || !ends_in_abbreviation(&text[..end]))
+        .collect();
+    cuts.extend(before_marks(folded));
+    cuts.extend(before_hashtags(folded));
+    cuts.extend(after_emoji(text, &cuts));
+    cuts.push(text.len());
+    cuts.sort_unstable();
+    cuts.dedup();
+    cuts
 }
 
-/// A sentence as people may read it.
-pub(crate) fn readable(sentence: &str) -> String {
-    const LONGEST: usize = 300;
-    let mut text: String = sentence.chars().take(LONGEST).collect();
-    if text.len() < sentence.len() {
-        text.push('…');
+fn ends_in_abbreviation(before: &str) -> bool {
+    let Some(before) = before.trim_end_matches(' ').strip_suffix('.') else {
+        return false;
+    };
+    let bytes = before.as_bytes();
+    let window = &bytes[bytes.len().saturating_sub(LONGEST_ABBREVIATION)..];
+    let word = window
+        .rsplit(|b| !b.is_ascii_alphanumeric() && *b != b'.')
+        .next();
+    let word = word.unwrap_or_default();
+    let initial = matches!(word, [one] if one.is_ascii_uppercase() && *one != b'I');
+    initial
+        || ABBREVIATIONS
+            .iter()
+            .any(|known| known.as_bytes().eq_ignore_ascii_case(word))
+}
+
+/// A stop ends a sentence also where a link, an account or a hashtag follows, by which UAX #29 does not see a beginning.
+fn before_marks(folded: &Folded) -> Vec<usize> {
+    let text = &folded.text;
+    let mut marks: Vec<usize> = text
+        .match_indices([URL_MARK, MENTION_MARK])
+        .map(|(at, _)| at)
+        .collect();
+    marks.extend(&folded.tags);
+    marks.retain(|&at| {
+        let before = text[..at].trim_end_matches(' ');
+        before.len() < at && before.ends_with(['.', '!', '?']) && !ends_in_abbreviation(before)
+    });
+    marks
+}
+
+/// Two or more hashtags at the end of a line, and nothing else behind them, are no part of the sentence before.
+fn before_hashtags(folded: &Folded) -> Vec<usize> {
+    let text = &folded.text;
+    let mut cuts = Vec::new();
+    let mut block: Option<(usize, usize)> = None;
+    // From the end: a tag belongs to the block if only blanks lie between it and what follows.
+    let mut next = text.len();
+    for &tag in folded.tags.iter().rev() {
+        let word = text[tag..].find(|c: char| !c.is_alphanumeric() && c != '_');
+        let end = word.map_or(text.len(), |length| tag + length);
+        let rest = &text[end..next.max(end)];
+        let line_ends = rest.trim_start_matches(' ').starts_with('\n')
+            || next == text.len() && rest.trim().is_empty();
+        block = match block {
+            _ if line_ends => {
+                cuts.extend(finished(block));
+                Some((tag, 1))
+            }
+            Some((_, count)) if rest.trim().is_empty() => Some((tag, count + 1)),
+            other => {
+                cuts.extend(finished(other));
+                None
+            }
+        };
+        next = tag;
     }
-    text.replace(URL_MARK, "[link]")
-        .replace(MENTION_MARK, "[account]")
+    cuts.extend(finished(block));
+    cuts
+}
+
+fn finished(block: Option<(usize, usize)>) -> Option<usize> {
+    block.filter(|(_, tags)| *tags >= 2).map(|(start, _)| start)
+}
+
+/// `Great day in the hills 🎉 Tomorrow we rest`: an emoji between some words and a capital letter.
+fn after_emoji(text: &str, cuts: &[usize]) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let mut known = cuts.iter().copied().peekable();
+    let (mut words, mut in_word, mut after_emoji, mut space) = (0, false, false, false);
+    for (at, c) in text.char_indices() {
+        while known.next_if(|&cut| cut <= at).is_some() {
+            (words, after_emoji) = (0, false);
+        }
+        if is_emoji(c) {
+            (after_emoji, space) = (words >= WORDS_BEFORE_EMOJI, false);
+        } else if c == ' ' {
+            space = true;
+        } else {
+            if after_emoji && space && c.is_uppercase() {
+                ends.push(at);
+                words = 0;
+            }
+            (after_emoji, space) = (false, false);
+        }
+        words += usize::from(c.is_alphanumeric() && !in_word);
+        in_word = c.is_alphanumeric();
+    }
+    ends
+}
+
+const fn is_emoji(c: char) -> bool {
+    matches!(c, '\u{2190}'..='\u{21FF}' | '\u{2300}'..='\u{23FF}' | '\u{2600}'..='\u{27BF}' | '\u{2B00}'..='\u{2BFF}'
+        | '\u{1F000}'..='\u{1FAFF}')
 }
 
 #[cfg(test)]
@@ -131,11 +171,14 @@ mod tests {
     use super::*;
 
     fn split(text: &str) -> Vec<String> {
-        let masked = Masker::new().unwrap().mask(text);
-        sentences([masked.as_str()])
-            .iter()
-            .map(|s| readable(s))
-            .collect()
+        let parts = [Folded::of(text)];
+        let found = sentences(&parts);
+        let readable = |s: &Sentence| {
+            let text = &parts[0].text[s.span.clone()];
+            text.replace(URL_MARK, "[link]")
+                .replace(MENTION_MARK, "[account]")
+        };
+        found.iter().map(readable).collect()
     }
 
     #[test]
@@ -148,16 +191,37 @@ mod tests {
             split("It weighs 3.5 kg. Good."),
             ["It weighs 3.5 kg.", "Good."]
         );
+        assert_eq!(split("He said no. She left."), ["He said no.", "She left."]);
+        assert_eq!(split("  \n \t "), [""; 0]);
+    }
+
+    #[test]
+    fn abbreviations_and_initials_end_none() {
         assert_eq!(
             split("Ask Dr. Smith. She knows."),
             ["Ask Dr. Smith.", "She knows."]
         );
-        assert_eq!(split("He said no. She left."), ["He said no.", "She left."]);
         assert_eq!(
             split("Ask the dr.\nSmith knows."),
             ["Ask the dr.", "Smith knows."]
         );
-        assert_eq!(split("  \n \t "), [""; 0]);
+        assert_eq!(
+            split("By J. K. Moor. Read it."),
+            ["By J. K. Moor.", "Read it."]
+        );
+        assert_eq!(split("So did I. You too."), ["So did I.", "You too."]);
+        assert_eq!(
+            split("Das gilt z.B. Montags. Dann nicht."),
+            ["Das gilt z.B. Montags.", "Dann nicht."]
+        );
+        assert_eq!(
+            split("Vino la Sra. Gil. Luego no."),
+            ["Vino la Sra. Gil.", "Luego no."]
+        );
+        assert_eq!(
+            split("Selon Mme. Roux oui. Voilà."),
+            ["Selon Mme. Roux oui.", "Voila."]
+        );
     }
 
     #[test]
@@ -169,29 +233,56 @@ mod tests {
     }
 
     #[test]
-    fn urls_and_mentions_are_masked_and_hashtags_lose_their_hash() {
+    fn links_accounts_and_hashtags_begin_sentences_after_a_stop() {
         assert_eq!(
             split(
-                "See https://cures.example/detox?x=1! now, www.heal.example/a. Thanks @dr.cure. me@x.example #detox#now # 1"
+                "Read it. https://a.example/x.y is good. @nasa says so! #wow that is it, see www.b.example."
             ),
             [
-                "See [link]!",
-                "now, [link].",
-                "Thanks [account]. me@x.example detox now # 1"
+                "Read it.",
+                "[link] is good.",
+                "[account] says so!",
+                "wow that is it, see [link]."
             ]
         );
-        assert_eq!(split("@nasa #1 in space"), ["[account] 1 in space"]);
-        assert_eq!(split("it\u{2019}s"), ["it's"]);
         assert_eq!(
-            split("a \u{E000} b"),
-            ["a b"],
-            "marks in the text itself are blanks"
+            split("Thanks @dr.cure. me@x.example #1 in #space today"),
+            ["Thanks [account]. me@x.example 1 in space today"]
         );
     }
 
     #[test]
-    fn long_sentences_are_cut_for_people_on_a_character() {
-        let long = "é".repeat(400);
-        assert_eq!(readable(&long).chars().count(), 301);
+    fn a_block_of_hashtags_is_a_sentence_of_its_own_and_hashtags_within_are_words() {
+        assert_eq!(
+            split("Try #keto with me #diet #health #now"),
+            ["Try keto with me", "diet health now"]
+        );
+        assert_eq!(
+            split("A walk #sea\n#sun #sand\nB #one"),
+            ["A walk sea", "sun sand", "B one"]
+        );
+        assert_eq!(split("#love #peace to all"), ["love peace to all"]);
+        assert_eq!(split("#wake#up"), ["wake up"]);
+    }
+
+    #[test]
+    fn an_emoji_ends_a_sentence_before_a_capital() {
+        assert_eq!(
+            split("Great day in the hills 🎉🎉 Tomorrow we rest"),
+            ["Great day in the hills 🎉🎉", "Tomorrow we rest"]
+        );
+        assert_eq!(
+            split("I ❤️ London and its rain"),
+            ["I ❤ London and its rain"]
+        );
+        assert_eq!(
+            split("We had so much fun 🎉 with you"),
+            ["We had so much fun 🎉 with you"]
+        );
+    }
+
+    #[test]
+    fn marks_in_the_text_itself_are_blanks() {
+        assert_eq!(split("a \u{E000} b"), ["a b"]);
     }
 }

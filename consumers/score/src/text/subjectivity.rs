@@ -1,12 +1,20 @@
-//! Subjectivity: the mean over the words of a text that a committed lexicon knows, 0 (fact) to 1 (feeling). No rules for
-//! intensifiers or negation.
+//! Subjectivity: the mean over the words of a text that the committed lexicon of its language knows, 0 (fact) to 1 (feeling). No
+//! rules for intensifiers or negation.
 
 use std::collections::HashMap;
 
 use serde::Deserialize;
 use unicode_segmentation::UnicodeSegmentation;
 
-const ENGLISH: &str = include_str!("../../data/subjectivity.csv");
+use super::fold::fold_words;
+
+const BUILT_IN: [(&str, &str); 5] = [
+    ("de", include_str!("../../data/subjectivity/de.csv")),
+    ("en", include_str!("../../data/subjectivity/en.csv")),
+    ("es", include_str!("../../data/subjectivity/es.csv")),
+    ("fr", include_str!("../../data/subjectivity/fr.csv")),
+    ("pt", include_str!("../../data/subjectivity/pt.csv")),
+];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,18 +36,38 @@ pub enum LexiconError {
     Entry(String),
 }
 
-/// Words and how subjective each is.
+/// The lexicons by language.
 #[derive(Debug)]
-pub(crate) struct Lexicon {
+pub(crate) struct Lexicons(HashMap<&'static str, Lexicon>);
+
+impl Lexicons {
+    /// The built-in ones.
+    pub(crate) fn load() -> Result<Self, LexiconError> {
+        let parsed = BUILT_IN
+            .iter()
+            .map(|(language, text)| Ok((*language, Lexicon::parse(text)?)));
+        Ok(Self(parsed.collect::<Result<_, LexiconError>>()?))
+    }
+
+    /// The mean over every word found, 0 to 1; 0 when none is, or when the language has no lexicon.
+    pub(crate) fn subjectivity<'a>(
+        &self,
+        language: &str,
+        sentences: impl IntoIterator<Item = &'a str>,
+    ) -> f64 {
+        self.0
+            .get(language)
+            .map_or(0.0, |lexicon| lexicon.subjectivity(sentences))
+    }
+}
+
+/// Words, folded, and how subjective each is.
+#[derive(Debug)]
+struct Lexicon {
     scores: HashMap<String, f64>,
 }
 
 impl Lexicon {
-    /// The built-in English lexicon.
-    pub(crate) fn english() -> Result<Self, LexiconError> {
-        Self::parse(ENGLISH)
-    }
-
     fn parse(text: &str) -> Result<Self, LexiconError> {
         let mut scores = HashMap::new();
         for entry in csv::Reader::from_reader(text.as_bytes()).deserialize() {
@@ -47,15 +75,15 @@ impl Lexicon {
             let valid = (0.0..=1.0).contains(&score)
                 && word.to_lowercase() == word
                 && word.unicode_words().eq([word.as_str()]);
-            if !valid || scores.insert(word.clone(), score).is_some() {
+            if !valid || scores.insert(fold_words(&word), score).is_some() {
                 return Err(LexiconError::Entry(word));
             }
         }
         Ok(Self { scores })
     }
 
-    /// The mean over every word found, 0 to 1; 0 when none is.
-    pub(crate) fn subjectivity(&self, sentences: &[String]) -> f64 {
+    /// Of folded sentences.
+    fn subjectivity<'a>(&self, sentences: impl IntoIterator<Item = &'a str>) -> f64 {
         let (mut sum, mut found) = (0.0, 0_u32);
         for sentence in sentences {
             for word in sentence.unicode_words() {
@@ -73,9 +101,9 @@ impl Lexicon {
     }
 }
 
-/// What identifies the lexicon.
-pub(crate) const fn canonical() -> &'static str {
-    ENGLISH
+/// What identifies the lexicons.
+pub(crate) fn canonical() -> String {
+    BUILT_IN.map(|(_, text)| text).join("\n")
 }
 
 #[cfg(test)]
@@ -83,12 +111,13 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> f64 {
-        Lexicon::english().unwrap().subjectivity(&[text.to_owned()])
+        Lexicons::load().unwrap().subjectivity("en", [text])
     }
 
     #[test]
     fn the_lexicon_has_some_hundred_words_of_every_kind() {
-        let lexicon = Lexicon::english().unwrap();
+        let lexicons = Lexicons::load().unwrap();
+        let lexicon = &lexicons.0["en"];
         assert!(lexicon.scores.len() >= 400, "{}", lexicon.scores.len());
         for (low, high) in [(0.0, 0.3), (0.3, 0.7), (0.7, 1.01)] {
             let of_kind = lexicon
@@ -108,9 +137,44 @@ mod tests {
     }
 
     #[test]
+    fn every_language_with_patterns_has_a_lexicon_of_feeling_and_fact() {
+        let lexicons = Lexicons::load().unwrap();
+        for (language, feeling, fact) in [
+            (
+                "es",
+                "Es increible y maravilloso, lo amo",
+                "Segun el informe, la ley del consejo",
+            ),
+            (
+                "pt",
+                "Que coisa incrivel e maravilhosa, eu amo",
+                "Segundo o relatorio, a lei do conselho",
+            ),
+            (
+                "fr",
+                "C'est incroyable et magnifique, j'adore",
+                "Selon le rapport, la loi du conseil",
+            ),
+            (
+                "de",
+                "Unglaublich und wunderbar, ich liebe es",
+                "Laut dem Bericht, das Gesetz der Stadt",
+            ),
+        ] {
+            assert!(lexicons.0[language].scores.len() >= 100, "{language}");
+            assert!(
+                lexicons.subjectivity(language, [feeling]) > 0.7,
+                "{language}"
+            );
+            assert!(lexicons.subjectivity(language, [fact]) < 0.3, "{language}");
+        }
+        assert_eq!(lexicons.subjectivity("xx", ["wonderful"]), 0.0);
+    }
+
+    #[test]
     fn every_occurrence_counts_and_case_does_not() {
         let lexicon = Lexicon::parse("word,score\ngood,0.6\nofficial,0.0\n").unwrap();
-        let mean = lexicon.subjectivity(&["GOOD good official".to_owned(), "Good?".to_owned()]);
+        let mean = lexicon.subjectivity(["GOOD good official", "Good?"]);
         assert!((mean - 0.45).abs() < 1e-12, "{mean}");
     }
 

@@ -7,7 +7,7 @@ use super::{
     Shared, accepted, analysis_of, at, batch, claim, completed, counts, failed, finish,
     progress_of, single,
 };
-use crate::{Claim, NewBatch};
+use crate::{Claim, NewBatch, Status};
 
 pub(crate) async fn progress_counts_what_is_and_what_is_not_projected(store: Shared) {
     let posts: Vec<String> = (0..2_500).map(|n| format!("p{n}")).collect();
@@ -194,4 +194,39 @@ pub(crate) async fn a_batch_keeps_its_owner_and_an_empty_one_is_complete(store: 
     let progress = progress_of(&store, owned, 1).await;
     assert_eq!(progress.batch.owner.as_deref(), Some("partner"));
     assert_eq!(store.batch(Uuid::nil(), at(1)).await.unwrap(), None);
+}
+
+pub(crate) async fn items_come_in_order_with_their_names_and_how_they_stand(store: Shared) {
+    let posts: Vec<String> = (0..2_500).map(|n| format!("p{n}")).collect();
+    let posts: Vec<&str> = posts.iter().map(String::as_str).collect();
+    let (mut batch, mut items) = batch("b", &posts, 0);
+    batch.client_refs = [(0, "first".to_owned()), (2_499, "last".to_owned())].into();
+    // A whole chunk that was refused.
+    items.drain(1_000..2_000);
+    store.accept(&items, Some(&batch), at(0)).await.unwrap();
+    claim(&store, &items[1], 1).await;
+    finish(&store, &failed("p1", items[1].run, 2), 2).await;
+    store.retract(&items[2..3]).await.unwrap();
+    let (mut all, mut from) = (Vec::new(), 0);
+    loop {
+        let page = store.items(batch.batch_id, from).await.unwrap();
+        let Some(last) = page.last() else { break };
+        from = last.index + 1;
+        all.extend(page);
+    }
+    let places: Vec<u32> = all.iter().map(|item| item.index).collect();
+    let expected: Vec<u32> = (0..1_000).filter(|n| *n != 2).chain(2_000..2_500).collect();
+    assert_eq!(places, expected);
+    assert_eq!(all[0].client_ref.as_deref(), Some("first"));
+    assert_eq!(all[0].analysis_id, analysis_of("p0"));
+    assert_eq!((all[0].status, all[0].ended_at), (Status::Pending, None));
+    assert_eq!(
+        (all[1].status, all[1].ended_at),
+        (Status::Failed, Some(at(2)))
+    );
+    assert_eq!(all[1].client_ref, None);
+    let last = store.items(batch.batch_id, 2_499).await.unwrap();
+    assert_eq!(last.len(), 1);
+    assert_eq!(last[0].client_ref.as_deref(), Some("last"));
+    assert_eq!(store.items(Uuid::nil(), 0).await.unwrap(), []);
 }

@@ -1,5 +1,7 @@
 //! Progress of batches, counted from rows.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -7,8 +9,8 @@ use uuid::Uuid;
 
 use super::SqliteStore;
 use crate::{
-    BatchProgress, Batches, NewBatch, Result, Totals,
-    values::{count, status_from, time},
+    BatchItem, BatchProgress, Batches, NewBatch, Result, Totals,
+    values::{CHUNK, ChunkItem, count, from_json, items_of_chunk, status_from, time},
 };
 
 #[async_trait]
@@ -18,6 +20,35 @@ impl Batches for SqliteStore {
             .run(move |connection| batch(connection, batch_id, now))
             .await
     }
+
+    async fn items(&self, batch_id: Uuid, from: u32) -> Result<Vec<BatchItem>> {
+        self.readers
+            .run(move |connection| items(connection, batch_id, from))
+            .await
+    }
+}
+
+fn items(connection: &Connection, batch_id: Uuid, from: u32) -> Result<Vec<BatchItem>> {
+    let mut chunks = connection.prepare_cached(
+        "SELECT chunk, items FROM chunks WHERE batch_id = ?1 AND chunk >= ?2 ORDER BY chunk",
+    )?;
+    let mut chunks = chunks.query(params![batch_id, from / CHUNK])?;
+    while let Some(row) = chunks.next()? {
+        let (chunk, text): (u32, String) = (row.get(0)?, row.get(1)?);
+        let accepted: Vec<ChunkItem> = from_json("a chunk of a batch", &text)?;
+        let mut statement = connection.prepare_cached(
+            "SELECT place, status, ended_ms FROM items WHERE batch_id = ?1 AND place >= ?2 AND place < ?3",
+        )?;
+        let places = params![batch_id, chunk * CHUNK, (chunk + 1) * CHUNK];
+        let rows =
+            statement.query_map(places, |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+        let rows = rows.collect::<rusqlite::Result<BTreeMap<u32, _>>>()?;
+        let items = items_of_chunk(accepted, from, &rows)?;
+        if !items.is_empty() {
+            return Ok(items);
+        }
+    }
+    Ok(Vec::new())
 }
 
 fn batch(connection: &Connection, batch_id: Uuid, now: Timestamp) -> Result<Option<BatchProgress>> {
@@ -33,6 +64,7 @@ fn batch(connection: &Connection, batch_id: Uuid, now: Timestamp) -> Result<Opti
                 owner: row.get(0)?,
                 duplicates: row.get(1)?,
                 rejected: row.get(2)?,
+                client_refs: BTreeMap::new(),
             };
             Ok((batch, row.get::<_, i64>(3)?, row.get::<_, i64>(4)?))
         })

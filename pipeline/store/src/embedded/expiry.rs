@@ -8,7 +8,7 @@ use super::{SqliteStore, row};
 use crate::Result;
 
 /// Tables whose rows expire each alone.
-const PLAIN: [&str; 7] = [
+const PLAIN: [&str; 9] = [
     "DELETE FROM latest WHERE post_id IN (SELECT post_id FROM latest WHERE expires_ms <= ?1 LIMIT ?2)",
     "DELETE FROM posts WHERE rowid IN (SELECT rowid FROM posts WHERE expires_ms <= ?1 LIMIT ?2)",
     "DELETE FROM findings WHERE (sha256, detector) IN
@@ -19,6 +19,9 @@ const PLAIN: [&str; 7] = [
          (SELECT analysis_id, voter FROM votes WHERE expires_ms <= ?1 LIMIT ?2)",
     "DELETE FROM owned WHERE (owner, analysis_id) IN
          (SELECT owner, analysis_id FROM owned WHERE expires_ms <= ?1 LIMIT ?2)",
+    "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE expires_ms <= ?1 LIMIT ?2)",
+    "DELETE FROM quota_leases WHERE (holder, day) IN
+         (SELECT holder, day FROM quota_leases WHERE expires_ms <= ?1 LIMIT ?2)",
     "DELETE FROM dead_letters WHERE rowid IN (SELECT rowid FROM dead_letters WHERE expires_ms <= ?1 LIMIT ?2)",
 ];
 

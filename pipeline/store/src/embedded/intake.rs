@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{SqliteStore, items, outbox, row::Kept};
 use crate::{
     Intake, NewBatch, Result, StorePolicy,
-    values::{CHUNK, ChunkItem, after, batch_place, from_json, to_json},
+    values::{CHUNK, ChunkItem, after, batch_place, chunks, from_json, to_json},
 };
 
 #[async_trait]
@@ -75,16 +75,7 @@ fn write_batch(
             now.as_millisecond(),
             after(now.as_millisecond(), policy.analysis_ttl_s),
         ])?;
-    let mut chunks: BTreeMap<u32, Vec<ChunkItem>> = BTreeMap::new();
-    for submission in submissions {
-        if let Some((_, index)) = batch_place(submission) {
-            chunks.entry(index / CHUNK).or_default().push(ChunkItem {
-                index,
-                analysis_id: submission.analysis_id,
-            });
-        }
-    }
-    for (chunk, items) in chunks {
+    for (chunk, items) in chunks(batch, submissions) {
         write_chunk(connection, batch.batch_id, chunk, &items)?;
     }
     Ok(())

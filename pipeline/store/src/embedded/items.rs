@@ -7,10 +7,11 @@ use rusqlite::{Connection, params};
 use schemas::Submission;
 use uuid::Uuid;
 
-use crate::{Result, Status, StorePolicy, facts::Verdict, values::batch_place};
-
-/// Status of an item that was taken back: it stays as a mark, so that a late projection does not count it again.
-const RETRACTED: &str = "retracted";
+use crate::{
+    Result, Status, StorePolicy,
+    facts::Verdict,
+    values::{RETRACTED, batch_place},
+};
 
 /// Writes an item that waits; one that went further already stays as it is.
 pub(super) fn register(

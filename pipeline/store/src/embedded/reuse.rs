@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
-use schemas::{PictureFinding, events::scraped::Post};
+use schemas::events::scraped::Post;
+use serde_json::Value;
 
 use super::SqliteStore;
 use crate::{
@@ -104,12 +105,7 @@ impl Reuse for SqliteStore {
             .await
     }
 
-    async fn finding(
-        &self,
-        sha256: &str,
-        detector: &str,
-        now: Timestamp,
-    ) -> Result<Option<PictureFinding>> {
+    async fn finding(&self, sha256: &str, detector: &str, now: Timestamp) -> Result<Option<Value>> {
         let (sha256, detector) = (sha256.to_owned(), detector.to_owned());
         self.readers
             .run(move |connection| {
@@ -132,7 +128,7 @@ impl Reuse for SqliteStore {
         &self,
         sha256: &str,
         detector: &str,
-        finding: &PictureFinding,
+        finding: &Value,
         now: Timestamp,
     ) -> Result<()> {
         let (sha256, detector, text) = (sha256.to_owned(), detector.to_owned(), to_json(finding)?);

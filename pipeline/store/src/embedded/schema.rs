@@ -12,7 +12,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 128;
 
 /// Step `n` leads to `user_version` `n + 1`. Steps that were released are never changed.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     r"
 CREATE TABLE settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -173,6 +173,44 @@ CREATE TABLE owned (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX owned_listing ON owned (owner, submitted_ms, analysis_id);
 CREATE INDEX owned_expiry ON owned (expires_ms);
+",
+    r"
+-- Requests that were sent with an Idempotency-Key, the newest attempt of each. `status` is NULL while it is open and 0 when it
+-- was given up.
+CREATE TABLE idempotency (
+    owner TEXT NOT NULL,
+    key TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    taken_by BLOB NOT NULL,
+    request_id BLOB NOT NULL,
+    started_ms INTEGER NOT NULL,
+    fingerprint TEXT NOT NULL,
+    began_ms INTEGER NOT NULL,
+    status INTEGER,
+    body BLOB,
+    expires_ms INTEGER NOT NULL,
+    PRIMARY KEY (owner, key)
+) STRICT;
+CREATE INDEX idempotency_expiry ON idempotency (expires_ms);
+
+-- What holders of keys may submit where it is not what the configuration says.
+CREATE TABLE quotas (holder TEXT PRIMARY KEY, per_minute INTEGER, per_hour INTEGER, per_day INTEGER) STRICT, WITHOUT ROWID;
+
+-- The newest lease of a holder's quota, day by day.
+CREATE TABLE quota_leases (
+    holder TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    lease_id BLOB NOT NULL,
+    minute INTEGER NOT NULL,
+    minute_used INTEGER NOT NULL,
+    hour INTEGER NOT NULL,
+    hour_used INTEGER NOT NULL,
+    day_used INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    PRIMARY KEY (holder, day)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX quota_leases_expiry ON quota_leases (expires_ms);
 ",
 ];
 

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+pub use schemas::events::feedback::Opinion;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -34,40 +35,6 @@ pub struct Vote {
     pub comment: Option<String>,
     /// When it was given, to the millisecond.
     pub at: Timestamp,
-}
-
-/// What a voter thinks of a result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Opinion {
-    /// It is right.
-    Accurate,
-    /// It leads astray.
-    Misleading,
-    /// It is wrong.
-    False,
-}
-
-impl Opinion {
-    /// Every opinion.
-    pub const ALL: [Self; 3] = [Self::Accurate, Self::Misleading, Self::False];
-
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Accurate => "accurate",
-            Self::Misleading => "misleading",
-            Self::False => "false",
-        }
-    }
-
-    /// The opinion of that name, in any case.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        let mut all = Self::ALL.into_iter();
-        all.find(|opinion| opinion.name().eq_ignore_ascii_case(name))
-    }
 }
 
 /// The votes on an analysis.

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use schemas::{PictureFinding, events::scraped::Post};
+use schemas::events::scraped::Post;
+use serde_json::Value;
 
 use super::Result;
 
@@ -24,21 +25,16 @@ pub trait Reuse: Send + Sync {
     /// When every post was forgotten last, to the millisecond.
     async fn posts_forgotten_at(&self) -> Result<Option<Timestamp>>;
 
-    /// The answer of `detector` on these bytes, if one is kept. `detector` names component, model and version, such as
-    /// `ai_generated:clip-linear@1`.
-    async fn finding(
-        &self,
-        sha256: &str,
-        detector: &str,
-        now: Timestamp,
-    ) -> Result<Option<PictureFinding>>;
+    /// The answer of `detector` on these bytes, if one is kept. `detector` names the models and their versions, such as
+    /// `picture:clip-linear@1`; what its answer looks like is its own matter.
+    async fn finding(&self, sha256: &str, detector: &str, now: Timestamp) -> Result<Option<Value>>;
 
     /// Keeps an answer.
     async fn keep_finding(
         &self,
         sha256: &str,
         detector: &str,
-        finding: &PictureFinding,
+        finding: &Value,
         now: Timestamp,
     ) -> Result<()>;
 }

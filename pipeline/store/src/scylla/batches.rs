@@ -1,17 +1,18 @@
 //! Progress of batches, counted from rows.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
     ScyllaStore,
-    items::RETRACTED,
     rows::{Work, all},
 };
 use crate::{
-    BatchProgress, Batches, NewBatch, Result, Status, StoreError, Totals,
-    values::{after, status_from, time},
+    BatchItem, BatchProgress, Batches, NewBatch, Result, Status, StoreError, Totals,
+    values::{CHUNK, ChunkItem, RETRACTED, after, from_json, items_of_chunk, status_from, time},
 };
 
 type BatchRow = (
@@ -75,6 +76,7 @@ impl Batches for ScyllaStore {
                 owner,
                 duplicates: small(duplicates)?,
                 rejected: small(rejected)?,
+                client_refs: BTreeMap::new(),
             },
             counts,
             reused: sum.reused,
@@ -82,9 +84,38 @@ impl Batches for ScyllaStore {
             completed_at: ended.then(|| time(sum.ended_ms)).transpose()?,
         }))
     }
+
+    async fn items(&self, batch_id: Uuid, from: u32) -> Result<Vec<BatchItem>> {
+        let row: Option<BatchRow> = self.row(&self.statements.batch, (batch_id,)).await?;
+        let chunks = row.and_then(|(_, _, _, chunks, ..)| chunks).unwrap_or(0);
+        for chunk in i32::try_from(from / CHUNK).unwrap_or(i32::MAX)..chunks {
+            let items = self.items_of(batch_id, chunk, from).await?;
+            if !items.is_empty() {
+                return Ok(items);
+            }
+        }
+        Ok(Vec::new())
+    }
 }
 
 impl ScyllaStore {
+    async fn items_of(&self, batch_id: Uuid, chunk: i32, from: u32) -> Result<Vec<BatchItem>> {
+        let key = (batch_id, chunk);
+        // Apart, because a static cell comes with every row it is asked for beside.
+        let (accepted, rows) = futures::try_join!(
+            self.row::<(Option<String>,)>(&self.statements.accepted, key),
+            self.rows::<(Option<i32>, Option<String>, Option<i64>)>(&self.statements.standing, key),
+        )?;
+        let Some(text) = accepted.and_then(|(text,)| text) else {
+            return Ok(Vec::new());
+        };
+        let accepted: Vec<ChunkItem> = from_json("a chunk of a batch", &text)?;
+        let rows = rows.into_iter().filter_map(|(place, status, ended_ms)| {
+            Some((u32::try_from(place?).ok()?, (status?, ended_ms)))
+        });
+        items_of_chunk(accepted, from, &rows.collect())
+    }
+
     async fn count_chunk(&self, batch_id: Uuid, chunk: i32) -> Result<Counted> {
         let rows: Vec<ItemRow> = self.rows(&self.statements.chunk, (batch_id, chunk)).await?;
         let mut counted = Counted::default();

@@ -1,7 +1,5 @@
 //! Accepting submissions before they are published, and taking back what the broker refused.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use jiff::Timestamp;
 use schemas::{Event, Submission};
@@ -12,7 +10,7 @@ use super::{
 };
 use crate::{
     Intake, NewBatch, Result, rank,
-    values::{CHUNK, ChunkItem, batch_place, to_json},
+    values::{ChunkItem, batch_place, chunks, to_json},
 };
 
 #[async_trait]
@@ -57,17 +55,11 @@ impl ScyllaStore {
         submissions: &[Submission],
         now_ms: i64,
     ) -> Result<()> {
-        let mut chunks: BTreeMap<u32, Vec<ChunkItem>> = BTreeMap::new();
-        let mut run_ms = now_ms;
-        for submission in submissions {
-            if let Some((_, index)) = batch_place(submission) {
-                run_ms = run_ms.min(submission.run.started_ms);
-                chunks.entry(index / CHUNK).or_default().push(ChunkItem {
-                    index,
-                    analysis_id: submission.analysis_id,
-                });
-            }
-        }
+        let chunks = chunks(batch, submissions);
+        let starts = submissions
+            .iter()
+            .map(|submission| submission.run.started_ms);
+        let run_ms = starts.fold(now_ms, i64::min);
         let last = chunks.keys().next_back().map_or(0, |last| last + 1);
         let ttl = ttl(self.policy.analysis_ttl_s);
         let timestamp = rank::timestamp(run_ms, rank::PENDING);

@@ -20,11 +20,9 @@ use crate::{
     Result, Status, StorePolicy,
     facts::Verdict,
     rank,
-    values::{CHUNK, batch_place},
+    values::{CHUNK, RETRACTED, batch_place},
 };
 
-/// Status of an item that was taken back: it stays as a mark, so that a late projection does not count it again.
-pub(super) const RETRACTED: &str = "retracted";
 /// Rank of that mark: above every end.
 const RETRACTED_RANK: i64 = 950;
 /// Ranks of the ends, and of a completion that takes the place of a failure.

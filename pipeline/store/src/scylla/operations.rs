@@ -7,11 +7,8 @@ use schemas::Halt;
 use super::{ScyllaStore, rows::ttl};
 use crate::{
     Heartbeat, KeptDeadLetter, Operations, Result,
-    values::{HEARTBEAT_TTL_S, after, from_json, to_json},
+    values::{DAY_MS, HEARTBEAT_TTL_S, after, from_json, to_json},
 };
-
-/// Length of a day, in milliseconds.
-const DAY_MS: i64 = 24 * 3600 * 1000;
 
 #[async_trait]
 impl Operations for ScyllaStore {

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use schemas::{PictureFinding, events::scraped::Post};
+use schemas::events::scraped::Post;
+use serde_json::Value;
 
 use super::{ScyllaStore, rows::ttl};
 use crate::{
@@ -66,12 +67,7 @@ impl Reuse for ScyllaStore {
         row.and_then(|(at_ms,)| at_ms).map(time).transpose()
     }
 
-    async fn finding(
-        &self,
-        sha256: &str,
-        detector: &str,
-        now: Timestamp,
-    ) -> Result<Option<PictureFinding>> {
+    async fn finding(&self, sha256: &str, detector: &str, now: Timestamp) -> Result<Option<Value>> {
         let row: Option<(Option<String>, Option<i64>)> = self
             .row(&self.statements.finding, (sha256, detector))
             .await?;
@@ -88,7 +84,7 @@ impl Reuse for ScyllaStore {
         &self,
         sha256: &str,
         detector: &str,
-        finding: &PictureFinding,
+        finding: &Value,
         now: Timestamp,
     ) -> Result<()> {
         let values = (

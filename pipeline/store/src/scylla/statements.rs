@@ -95,6 +95,8 @@ statements! {
     batch: "SELECT owner, duplicates, rejected, chunks, created_ms, kept_ms FROM batches WHERE batch_id = ?";
     put_chunk: "UPDATE items USING TTL ? AND TIMESTAMP ? SET size = ?, accepted = ? WHERE batch_id = ? AND chunk = ?";
     chunk: "SELECT size, status, own, ended_ms FROM items WHERE batch_id = ? AND chunk = ?";
+    accepted: "SELECT accepted FROM items WHERE batch_id = ? AND chunk = ? LIMIT 1";
+    standing: "SELECT place, status, ended_ms FROM items WHERE batch_id = ? AND chunk = ?";
     item: "SELECT status FROM items WHERE batch_id = ? AND chunk = ? AND place = ?";
     put_item: "UPDATE items USING TTL ? AND TIMESTAMP ? SET status = ?, own = ?, ended_ms = ?
             WHERE batch_id = ? AND chunk = ? AND place = ?";
@@ -116,6 +118,21 @@ statements! {
     put_key: "INSERT INTO api_keys (part, key_id, holder, role, hash, created_ms) VALUES (0, ?, ?, ?, ?, ?)";
     keys: "SELECT key_id, holder, role, hash, created_ms, revoked_ms FROM api_keys WHERE part = 0";
     revoke_key: "UPDATE api_keys SET revoked_ms = ? WHERE part = 0 AND key_id = ?";
+    // idempotency
+    put_attempt: "INSERT INTO idempotency (owner, key, attempt, taken_by, request_id, started_ms, fingerprint, began_ms)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS USING TTL ?";
+    attempt: "SELECT attempt, taken_by, request_id, started_ms, fingerprint, began_ms FROM idempotency
+            WHERE owner = ? AND key = ? LIMIT 1";
+    put_answer: "INSERT INTO idempotency_answers (owner, key, attempt, status, body) VALUES (?, ?, ?, ?, ?) USING TTL ?";
+    answer: "SELECT status, body FROM idempotency_answers WHERE owner = ? AND key = ? AND attempt = ?";
+    // quotas
+    put_quota: "INSERT INTO quotas (part, holder, per_minute, per_hour, per_day) VALUES (0, ?, ?, ?, ?)";
+    quotas: "SELECT holder, per_minute, per_hour, per_day FROM quotas WHERE part = 0";
+    put_lease: "INSERT INTO quota_leases (holder, day, number, lease_id, minute, minute_used, hour, hour_used, day_used)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS USING TTL ?";
+    lease: "SELECT number, lease_id, minute, minute_used, hour, hour_used, day_used FROM quota_leases
+            WHERE holder = ? AND day = ? LIMIT 1";
+    lease_id: "SELECT lease_id FROM quota_leases WHERE holder = ? AND day = ? AND number = ?";
     // operations
     ping: "SELECT part FROM heartbeats WHERE part = 0 LIMIT 1";
     beats: "SELECT beat, kept_ms FROM heartbeats WHERE part = 0";

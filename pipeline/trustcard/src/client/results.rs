@@ -3,9 +3,10 @@
 use anyhow::Result;
 use engine::tail::{From, tail};
 use futures::TryStreamExt;
-use serde_json::Value;
+use serde_json::{Value, json};
+use trustcard_client::patient;
 
-use super::Api;
+use super::{connect, told};
 use crate::{
     cli::ResultsArgs,
     exit::Failure,
@@ -22,8 +23,15 @@ pub async fn run(args: ResultsArgs, settings: &Settings) -> Result<()> {
     if args.follow {
         return follow(&args, settings).await;
     }
-    let api = Api::new(&args.api.api, args.api.key.clone())?;
-    let list = api.list(args.limit, args.status.as_deref()).await?;
+    let client = connect(&args.api)?;
+    let status = args.status.map(Into::into);
+    let asked = async || client.analyses(args.limit, status).await;
+    let page = patient(asked).await.map_err(told)?;
+    let list: Vec<Value> = page
+        .analyses
+        .iter()
+        .map(serde_json::to_value)
+        .collect::<Result<_, _>>()?;
     if args.json {
         for one in list {
             say!("{one}");
@@ -72,11 +80,16 @@ async fn follow(args: &ResultsArgs, settings: &Settings) -> Result<()> {
         .map_err(unreadable)?;
     let mut records = std::pin::pin!(records);
     while let Some(record) = records.try_next().await.map_err(unreadable)? {
-        let Some(result) = record
-            .value
-            .as_deref()
-            .and_then(|value| serde_json::from_slice::<Value>(value).ok())
-        else {
+        let Some(value) = record.value.as_deref() else {
+            let id = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default());
+            if args.json {
+                say!("{}", json!({ "analysis_id": id, "deleted": true }));
+            } else {
+                say!("{id}  deleted");
+            }
+            continue;
+        };
+        let Ok(result) = serde_json::from_slice::<Value>(value) else {
             continue;
         };
         if args.json {

@@ -179,6 +179,7 @@ fn input(stage: &str) -> &'static str {
     match stage {
         "detect" => topics::POSTS,
         "score" => topics::DETECTIONS,
+        "admit" => topics::SUBMISSIONS_BULK,
         _ => topics::SUBMISSIONS,
     }
 }

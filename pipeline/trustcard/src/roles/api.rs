@@ -7,7 +7,7 @@ use engine::{lifecycle::Shutdown, publisher::Publisher};
 use ingest_api::{ApiConfig, AppState, serve};
 use tokio::net::TcpListener;
 
-use super::{Tasks, heartbeat};
+use super::{Tasks, heartbeat, monitor};
 use crate::{
     exit::Failure,
     parts::{ACK_TIMEOUT, MAX_WAITING, Parts},
@@ -41,8 +41,10 @@ pub fn start(
         config: parts.settings.api.clone(),
         store: parts.rows.store.clone(),
         policy: parts.settings.store.clone(),
+        blobs: parts.blobs.clone(),
         publisher: Publisher::new(&parts.kafka, "trustcard-api", ACK_TIMEOUT, MAX_WAITING)
             .context("the API's producer can't be made")?,
+        monitor: monitor::of(&parts.kafka, &[], parts.clock.clone())?,
         clock: parts.clock.clone(),
         readiness: parts.readiness.clone(),
         registry: parts.registry.clone(),

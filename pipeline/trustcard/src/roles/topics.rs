@@ -49,11 +49,21 @@ pub fn watch(role: Role, parts: &Parts, shutdown: &Shutdown, tasks: &mut Tasks) 
 
 /// The topics a role reads or writes.
 fn needed(role: Role) -> Vec<String> {
-    let (stage, others): (_, &[&str]) = match role {
-        Role::Api => (None, &[topics::SUBMISSIONS]),
-        Role::Record => (Some("record"), &[topics::SUBMISSIONS]),
+    let (stages, others): (&[&str], &[&str]) = match role {
+        Role::Api => (
+            &[],
+            &[
+                topics::SUBMISSIONS,
+                topics::SUBMISSIONS_BULK,
+                topics::FEEDBACK,
+            ],
+        ),
+        Role::Record => (
+            &["record", "admit"],
+            &[topics::SUBMISSIONS, topics::SUBMISSIONS_BULK],
+        ),
         Role::Scrape => (
-            Some("scrape"),
+            &["scrape"],
             &[
                 topics::SUBMISSIONS,
                 topics::POSTS,
@@ -62,7 +72,7 @@ fn needed(role: Role) -> Vec<String> {
             ],
         ),
         Role::Detect => (
-            Some("detect"),
+            &["detect"],
             &[
                 topics::POSTS,
                 topics::DETECTIONS,
@@ -71,12 +81,12 @@ fn needed(role: Role) -> Vec<String> {
             ],
         ),
         Role::Score => (
-            Some("score"),
+            &["score"],
             &[topics::DETECTIONS, topics::RESULTS, topics::RESULTS_LATEST],
         ),
     };
     let others = others.iter().map(ToString::to_string);
-    let own = stage.into_iter().flat_map(|stage| {
+    let own = stages.iter().flat_map(|stage| {
         let mut own = topics::retries(stage);
         own.push(topics::dead_letters(stage));
         own

@@ -37,6 +37,7 @@ const LISTS: &[&str] = &[
     "api.trusted_proxies",
     "database.nodes",
     "scrape.network.media_hosts",
+    "stages.admit.retry_topics_ms",
     "stages.record.retry_topics_ms",
     "stages.scrape.retry_topics_ms",
     "stages.detect.retry_topics_ms",

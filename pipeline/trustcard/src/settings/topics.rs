@@ -59,6 +59,8 @@ pub struct PartitionsOf {
     pub results: Option<u32>,
     /// `trustcard.results.latest`.
     pub results_latest: Option<u32>,
+    /// `trustcard.feedback`.
+    pub feedback: Option<u32>,
     /// Each retry topic.
     pub retry: Option<u32>,
     /// Each dead-letter topic.
@@ -66,13 +68,14 @@ pub struct PartitionsOf {
 }
 
 impl PartitionsOf {
-    const fn all(&self) -> [Option<u32>; 7] {
+    const fn all(&self) -> [Option<u32>; 8] {
         [
             self.submissions,
             self.posts,
             self.detections,
             self.results,
             self.results_latest,
+            self.feedback,
             self.retry,
             self.dead_letters,
         ]
@@ -83,7 +86,7 @@ impl PartitionsOf {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionHours {
-    /// `trustcard.submissions`: how long `record` and `scrape` may stand still.
+    /// `trustcard.submissions` and `.bulk`: how long `record`, `scrape` and `admit` may stand still.
     pub submissions: u64,
     /// `trustcard.posts`: how long `detect` may stand still.
     pub posts: u64,
@@ -93,6 +96,8 @@ pub struct RetentionHours {
     pub results: u64,
     /// Tombstones on `trustcard.results.latest`, whose results are kept until newer ones replace them.
     pub results_latest_tombstones: u64,
+    /// `trustcard.feedback`.
+    pub feedback: u64,
     /// Retry topics; longer than the longest delay of a stage.
     pub retry: u64,
     /// Dead-letter topics.
@@ -105,10 +110,11 @@ impl Default for RetentionHours {
             submissions: 7 * DAY,
             posts: 7 * DAY,
             detections: 30 * DAY,
-            results: 30 * DAY,
-            results_latest_tombstones: 7 * DAY,
+            results: topics::RESULTS_H,
+            results_latest_tombstones: topics::LATEST_TOMBSTONES_H,
+            feedback: 30 * DAY,
             retry: 7 * DAY,
-            dead_letters: 30 * DAY,
+            dead_letters: topics::DEAD_LETTERS_H,
         }
     }
 }
@@ -124,13 +130,16 @@ impl TopicsConfig {
         );
         let spec = |name: String| {
             let (partitions, hours, largest) = match name.as_str() {
-                topics::SUBMISSIONS => (of.submissions, hours.submissions, usual),
+                topics::SUBMISSIONS | topics::SUBMISSIONS_BULK => {
+                    (of.submissions, hours.submissions, usual)
+                }
                 topics::POSTS => (of.posts, hours.posts, usual),
                 topics::DETECTIONS => (of.detections, hours.detections, usual),
                 topics::RESULTS => (of.results, hours.results, usual),
                 topics::RESULTS_LATEST => {
                     (of.results_latest, hours.results_latest_tombstones, usual)
                 }
+                topics::FEEDBACK => (of.feedback, hours.feedback, usual),
                 name if is_dead_letters(name) => (of.dead_letters, hours.dead_letters, larger),
                 _ => (of.retry, hours.retry, larger),
             };
@@ -163,7 +172,7 @@ impl TopicsConfig {
 
     /// Everything that is wrong with it, given how the stages run, each a sentence that begins with its key.
     #[must_use]
-    pub fn problems(&self, stages: [&RunnerConfig; 4]) -> Vec<String> {
+    pub fn problems(&self, stages: [&RunnerConfig; 5]) -> Vec<String> {
         let mut problems = Vec::new();
         let partitions = self.partitions_of.all().into_iter().flatten();
         if partitions.chain([self.partitions]).any(|count| count == 0) {
@@ -231,7 +240,7 @@ mod tests {
             assert_eq!(largest, config.max_message_bytes + 65_536, "{topic}");
         }
         let partitions: Vec<u32> = specs.iter().map(|spec| spec.partitions).collect();
-        assert_eq!((partitions[0], partitions[4]), (6, 2));
+        assert_eq!((partitions[0], partitions[5]), (6, 2));
     }
 
     #[test]
@@ -252,7 +261,7 @@ mod tests {
         let problems = |change: fn(&mut TopicsConfig)| {
             let mut config = TopicsConfig::default();
             change(&mut config);
-            config.problems([&stage; 4])
+            config.problems([&stage; 5])
         };
         assert!(problems(|_| {}).is_empty());
         let one = |change| {

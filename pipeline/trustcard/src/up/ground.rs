@@ -78,6 +78,7 @@ fn embedded_topics(partitions: u32) -> Vec<EmbeddedTopic> {
     let required = |topic: &str| -> &[&str] {
         match topic {
             topics::SUBMISSIONS => &["record", "scrape"],
+            topics::SUBMISSIONS_BULK => &["admit"],
             topics::POSTS => &["detect"],
             topics::DETECTIONS => &["score"],
             _ => topics::STAGES

@@ -206,6 +206,19 @@ async fn keys_are_made_shown_changed_over_and_revoked() {
     // A name is never given to another, even when nobody has a key under it any more.
     refused(&["create", "--holder", "acme"], "rotate acme").await;
 
+    let quota = keys(folder, &["quota", "acme", "--per-minute", "5"]).await;
+    assert_eq!(
+        (&quota["per_minute"], &quota["per_hour"]),
+        (&json!(5), &json!(1_000_000))
+    );
+    refused(&["quota", "nobody"], "there is no holder nobody").await;
+    until("the quota", async || {
+        let api = up.keyed(second["key"].as_str().unwrap());
+        let (_, quota) = api.get("/api/quota").await;
+        (quota["minute"]["limit"] == 5).then_some(())
+    })
+    .await;
+
     let shown = keys(folder, &["ls"]).await;
     let rows = shown["keys"].as_array().unwrap();
     assert_eq!(rows.len(), 3);

@@ -2,9 +2,9 @@
 
 use std::process::{Output, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::{Operations, SqliteStore, StorePolicy};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use trustcard_tests::{
     process::{Up, command},
     wait::until,
@@ -93,6 +93,16 @@ async fn results_follow_prints_each_result_as_it_comes_and_kcat_reads_the_same()
     let seen = tokio::select! { line = lines.next_line() => line, () = sending => unreachable!() };
     let result: Value = serde_json::from_str(&seen.unwrap().unwrap()).unwrap();
     assert_eq!(result["status"], "completed");
+    let id = result["analysis_id"].as_str().unwrap();
+    delete_by_hand(&up.bootstrap, id).await;
+    let deleted = json!({ "analysis_id": id, "deleted": true }).to_string();
+    loop {
+        let line = lines.next_line().await.unwrap().expect("it goes on");
+        if line == deleted {
+            break;
+        }
+        assert!(line.contains("completed"), "{line}");
+    }
     follow.kill().await.unwrap();
 
     let kcat = [
@@ -114,11 +124,23 @@ async fn results_follow_prints_each_result_as_it_comes_and_kcat_reads_the_same()
         .await
         .unwrap();
     let text = String::from_utf8(read.stdout).unwrap();
-    let id = result["analysis_id"].as_str().unwrap();
     assert!(
         text.lines().any(|line| line.starts_with(id)),
         "{id} is not among\n{text}"
     );
+}
+
+/// Writes a tombstone to the results topic, as a deletion does.
+async fn delete_by_hand(bootstrap: &str, id: &str) {
+    let topic = ["-b", bootstrap, "-t", "trustcard.results"];
+    let mut kcat = tokio::process::Command::new("kcat");
+    let kcat = kcat.args(topic).args(["-P", "-Z", "-K", "|"]);
+    let mut kcat = kcat.stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = kcat.stdin.take().unwrap();
+    let line = format!("{id}|\n");
+    input.write_all(line.as_bytes()).await.unwrap();
+    drop(input);
+    assert!(kcat.wait().await.unwrap().success());
 }
 
 #[tokio::test]
@@ -268,6 +290,103 @@ async fn a_second_up_on_the_same_folder_is_refused_and_the_first_goes_on() {
 }
 
 #[tokio::test]
+async fn score_explain_works_a_score_out_and_says_what_it_would_be_by_other_weights() {
+    let data = tempfile::tempdir().unwrap();
+    let up = Up::start(data.path(), &["--sample-site", "--no-ml"], &[]).await;
+    let ids = up.submit(&["DTCconlinks".to_owned()]).await;
+    let result = up.ended_analysis(&ids[0]).await;
+    let (id, folder) = (ids[0].to_string(), data.path().to_str().unwrap());
+    let explain = async |more: &[&str]| {
+        run(&[&["score", "explain", &id, "--data-dir", folder], more].concat()).await
+    };
+
+    let paper = explain(&[]).await;
+    let told = String::from_utf8(paper.stdout).unwrap();
+    let score = format!("{:.2}", result["trust_score"].as_f64().unwrap());
+    for word in [
+        "Conspiracy Sources",
+        "-25.00",
+        "100.00",
+        score.as_str(),
+        "credibility of the text",
+        "ai_detection (models_off)",
+    ] {
+        assert!(told.contains(word), "{word} is not in\n{told}");
+    }
+
+    // What was linked costs 25 points; without that row the score is as much higher.
+    let weights = data.path().join("weights.toml");
+    std::fs::write(&weights, "[scoring.sources]\nvery_low = 5.0\n").unwrap();
+    let document = explain(&["--json", "--with", weights.to_str().unwrap()]).await;
+    let document: Value = serde_json::from_slice(&document.stdout).unwrap();
+    assert_eq!(document["trust_score"], result["trust_score"]);
+    assert_eq!(document["what_if"]["change"], 20.0, "{document}");
+    let (now, then) = (
+        &document["scoring_version"],
+        &document["what_if"]["scoring_version"],
+    );
+    assert!(
+        now.is_string() && then.is_string() && now != then,
+        "{now} {then}"
+    );
+    let twice = explain(&[
+        "--json",
+        "--with",
+        weights.to_str().unwrap(),
+        "--set",
+        "sources.very_low=25",
+    ])
+    .await;
+    let twice: Value = serde_json::from_slice(&twice.stdout).unwrap();
+    assert_eq!(
+        (
+            &twice["what_if"]["change"],
+            &twice["what_if"]["scoring_version"]
+        ),
+        (&Value::from(0.0), now)
+    );
+
+    assert_eq!(
+        explain(&["--set", "sources.verylow=3"]).await.status.code(),
+        Some(78)
+    );
+    assert_eq!(explain(&["--set", "sources"]).await.status.code(), Some(78));
+    assert_eq!(
+        explain(&["--with", "/nonexistent.toml"])
+            .await
+            .status
+            .code(),
+        Some(78)
+    );
+    let unknown = run(&[
+        "score",
+        "explain",
+        "00000000-0000-5000-8000-000000000000",
+        "--data-dir",
+        folder,
+    ])
+    .await;
+    assert_eq!(unknown.status.code(), Some(1));
+    assert_eq!(
+        run(&["score", "explain", "abc"]).await.status.code(),
+        Some(2)
+    );
+    // A post that could not be read has a result, and no score to explain.
+    let ids = up.submit(&["DTCdeleted1".to_owned()]).await;
+    up.ended_analysis(&ids[0]).await;
+    let failed = run(&[
+        "score",
+        "explain",
+        &ids[0].to_string(),
+        "--data-dir",
+        folder,
+    ])
+    .await;
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&failed.stdout).contains("post_unavailable"));
+}
+
+#[tokio::test]
 async fn the_demo_shows_somebodys_own_pictures() {
     let folder = tempfile::tempdir().unwrap();
     let posts = folder.path().join("posts");
@@ -304,6 +423,20 @@ async fn the_demo_shows_somebodys_own_pictures() {
     assert!(
         one["result"]["trust_score"].as_f64().unwrap() < 80.0,
         "{one}"
+    );
+    let adjustments = one["result"]["trust_score_breakdown"]["adjustments"]
+        .as_array()
+        .unwrap();
+    let linked = adjustments
+        .iter()
+        .find(|one| one["category"] == "Conspiracy Sources")
+        .unwrap();
+    assert_eq!(
+        (
+            linked["impact"].as_f64(),
+            linked["metadata"]["domains"][0].as_str()
+        ),
+        (Some(-25.0), Some("infowars.com"))
     );
     assert_eq!(
         results.iter().find(|post| post["title"] == "walk").unwrap()["result"]["post_info"]["image_count"],

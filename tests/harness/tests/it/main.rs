@@ -16,6 +16,8 @@ mod metrics;
 mod nginx;
 mod nothing_lost;
 mod openapi;
+mod pages;
+mod partners;
 mod probes;
 mod rate_limiting;
 mod real;

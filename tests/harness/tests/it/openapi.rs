@@ -122,15 +122,25 @@ impl Described {
             "{name} is {media_type}, which is not described"
         );
         if media_type.ends_with("json") {
+            // Lines are documents each.
+            let lines = media_type == "application/x-ndjson";
             let mut schema = content["schema"].clone();
             schema["components"] = self.document["components"].clone();
             let validator = jsonschema::draft202012::new(&schema).unwrap();
-            let json = answer.json();
-            let faults: Vec<String> = validator
-                .iter_errors(&json)
-                .map(|fault| format!("{} {fault}", fault.instance_path()))
-                .collect();
-            assert!(faults.is_empty(), "{name}: {faults:#?} in {text}");
+            let documents: Vec<Value> = match lines {
+                true => text
+                    .lines()
+                    .map(|line| serde_json::from_str(line).unwrap())
+                    .collect(),
+                false => vec![answer.json()],
+            };
+            for json in documents {
+                let faults: Vec<String> = validator
+                    .iter_errors(&json)
+                    .map(|fault| format!("{} {fault}", fault.instance_path()))
+                    .collect();
+                assert!(faults.is_empty(), "{name}: {faults:#?} in {text}");
+            }
         }
     }
 
@@ -151,18 +161,25 @@ impl Described {
 
     /// Sends every example of an operation's body.
     async fn send_bodies(&mut self, operation: &Operation) -> usize {
-        let content = &operation.about["requestBody"]["content"]["application/json"];
-        let examples = object(&content["examples"]).clone();
-        for example in examples.values() {
-            let request = self.request(operation).json(&example["value"]);
-            let answer = self.succeeds(operation, request).await;
-            for name in ["analysis_id", "batch_id"] {
-                if let Some(id) = answer[name].as_str() {
-                    self.ids.insert(name.to_owned(), id.to_owned());
+        let content = object(&operation.about["requestBody"]["content"]).clone();
+        let mut sent = 0;
+        for (media_type, content) in &content {
+            for example in object(&content["examples"]).values() {
+                let value = &example["value"];
+                let body = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned);
+                let request = self.request(operation).header("content-type", media_type);
+                sent += 1;
+                let answer = self.succeeds(operation, request.body(body)).await;
+                for name in ["analysis_id", "batch_id"] {
+                    if let Some(id) = answer[name].as_str() {
+                        self.ids.insert(name.to_owned(), id.to_owned());
+                    }
                 }
             }
         }
-        examples.len()
+        sent
     }
 
     /// Asks without parameters, with all that have an example, and for every type of answer.

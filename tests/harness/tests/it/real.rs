@@ -1,5 +1,7 @@
 //! On real servers: `make servers-up` starts them.
 
 mod callers;
+mod examples;
+mod fairness;
 mod faults;
 mod secure;

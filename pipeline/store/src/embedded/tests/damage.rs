@@ -83,7 +83,7 @@ async fn other_values_that_cannot_be_read_are_errors_too() {
     tamper(
         &folder,
         "UPDATE outbox SET submission = '[]'; UPDATE chunks SET items = 'x';
-         INSERT INTO posts VALUES ('p', 0, 'null', 9e15); INSERT INTO findings VALUES ('s', 'd', '7', 9e15)",
+         INSERT INTO posts VALUES ('p', 0, 'null', 9e15); INSERT INTO findings VALUES ('s', 'd', 'x', 9e15)",
     );
     is_corrupt(store.unfinished(None, 10).await);
     is_corrupt(store.retract(&items).await);

@@ -1,6 +1,7 @@
 //! Sweeping, and settings that change between starts.
 
-use schemas::{PictureFinding, Reason};
+use schemas::Reason;
+use serde_json::json;
 
 use super::{SqliteStore, StorePolicy, file, open_sqlite};
 use crate::{
@@ -34,7 +35,7 @@ async fn a_sweep_removes_what_has_expired_in_steps_and_nothing_else() {
         finish(&shared, &result, 2).await;
     }
     store.delete(analysis_of("gone"), at(2)).await.unwrap();
-    let finding = PictureFinding::failed(Reason::InferenceFailed);
+    let finding = json!({ "status": "failed" });
     store
         .keep_finding("sha", "d", &finding, at(0))
         .await

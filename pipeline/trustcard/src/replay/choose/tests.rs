@@ -54,6 +54,7 @@ fn detections(analysis: &str, run: Run) -> Detections {
         },
         pictures: Vec::new(),
         runtime: None,
+        videos: Vec::new(),
     }
 }
 

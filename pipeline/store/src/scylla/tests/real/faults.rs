@@ -4,7 +4,6 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
-use schemas::{PictureFinding, Reason};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
@@ -45,7 +44,7 @@ impl Rig {
     /// One statement with the mark.
     async fn call(&self, number: usize) -> crate::Result<()> {
         let sha = format!("{MARK}{number}");
-        let finding = PictureFinding::failed(Reason::InferenceFailed);
+        let finding = serde_json::json!({ "status": "failed" });
         self.store.keep_finding(&sha, "d", &finding, at(0)).await
     }
 

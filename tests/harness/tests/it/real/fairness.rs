@@ -1,0 +1,82 @@
+//! A partner with a long queue delays another's ten URLs by seconds: docs/decisions/0018.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use trustcard_tests::{api::Api, cluster::Cluster, wait::until};
+
+use super::faults::ROOM;
+
+/// URLs of the partner that pushes many: minutes of work for the pipeline on this machine.
+const MANY: usize = 40_000;
+/// What the ten may take, the pipeline being full.
+const SECONDS: Duration = Duration::from_secs(20);
+
+async fn key(cluster: &Cluster, holder: &str) -> String {
+    let created = cluster
+        .must(&["keys", "create", "--holder", holder, "--json"])
+        .await;
+    let created: Value = serde_json::from_str(&created).unwrap();
+    created["key"].as_str().unwrap().to_owned()
+}
+
+/// Submits these posts in one batch; the address of its progress.
+async fn submit(api: &Api, name: &str, posts: std::ops::Range<usize>) -> String {
+    let urls: Vec<String> = posts
+        .map(|n| format!("https://www.instagram.com/p/{name}{n}/"))
+        .collect();
+    let count = urls.len();
+    let (status, told) = api
+        .post("/api/analyze/batch", &json!({ "urls": urls }))
+        .await
+        .unwrap();
+    assert_eq!(
+        (status, told["accepted"].as_u64()),
+        (202, Some(count as u64)),
+        "{told}"
+    );
+    format!("/api/batches/{}", told["batch_id"].as_str().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_urls_of_one_partner_do_not_wait_for_the_thousands_of_another() {
+    let _room = ROOM.acquire().await.unwrap();
+    let cluster = Cluster::start(3).await;
+    let (many, few) = (key(&cluster, "many").await, key(&cluster, "few").await);
+    let [api, _record, _scrape, _detect, _score] = cluster
+        .roles(["api", "record", "scrape", "detect", "score"])
+        .await;
+    let (many, few) = (api.api.keyed(&many), api.api.keyed(&few));
+    let mut batches = Vec::new();
+    for begin in (0..MANY).step_by(10_000) {
+        batches.push(submit(&many, "many", begin..begin + 10_000).await);
+    }
+    let counts = async |api: &Api, path: &str| api.get(path).await.1["counts"].clone();
+    let ended = |counts: &Value| {
+        counts["completed"].as_u64().unwrap_or(0) + counts["failed"].as_u64().unwrap_or(0)
+    };
+    // Beyond the straight way: bulk flows, and the pipeline is as full as it gets.
+    until("bulk to flow", async || {
+        (ended(&counts(&many, &batches[0]).await) > 1_000).then_some(())
+    })
+    .await;
+
+    let began = Instant::now();
+    let ten = submit(&few, "few", 0..10).await;
+    until("the ten to end", async || {
+        (ended(&counts(&few, &ten).await) == 10).then_some(())
+    })
+    .await;
+    let took = began.elapsed();
+    let last = counts(&many, &batches[MANY / 10_000 - 1]).await;
+    assert_eq!(
+        last["pending"], 10_000,
+        "the queue is as long as before: {last}"
+    );
+    let admitted = ended(&counts(&many, &batches[0]).await);
+    eprintln!(
+        "ten URLs behind {MANY}: {:.1} s, {admitted} of the many ended",
+        took.as_secs_f64()
+    );
+    assert!(took < SECONDS, "{took:?}");
+}
