@@ -12,7 +12,7 @@ use tokio::{
 };
 
 /// More than anything in a browser should take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks at a page.
 const AGAIN: Duration = Duration::from_millis(50);
 

@@ -1,8 +1,9 @@
 //! Copies on a real broker: once each, whatever interrupts them, and no other group is touched.
 
-use std::{collections::BTreeMap, num::NonZeroU32};
+use std::collections::BTreeMap;
 
 use schemas::Record;
+use tokio::sync::oneshot;
 use trustcard_engine::copy::{
     self, Copier, CopyConfig, CopyError, Decision, Ended, Mark, Marks, Ranges, Source,
 };
@@ -20,6 +21,8 @@ struct Some9 {
     decided: usize,
     /// Fails before this many decisions.
     breaks_after: usize,
+    /// When something has been copied, waits for this before it decides again.
+    waits_for: Option<oneshot::Receiver<()>>,
 }
 
 impl Some9 {
@@ -32,6 +35,7 @@ impl Some9 {
             done: 0,
             decided: 0,
             breaks_after,
+            waits_for: None,
         }
     }
 }
@@ -58,6 +62,11 @@ impl Copier for Some9 {
         self.decided += records.len();
         if self.decided > self.breaks_after {
             return Err("broken".to_owned());
+        }
+        if self.done > 0
+            && let Some(sign) = self.waits_for.take()
+        {
+            sign.await.unwrap();
         }
         let decide = |source: &Source| {
             if read(&source.record).id.is_multiple_of(10) {
@@ -150,20 +159,21 @@ async fn what_was_interrupted_goes_on_and_nothing_is_copied_twice() {
 #[tokio::test]
 async fn of_two_at_once_one_is_fenced_and_together_they_copy_everything_once() {
     let rig = filled(1000).await;
-    let slow = CopyConfig {
-        rate: NonZeroU32::new(50),
-        ..config(&rig)
-    };
     let (kafka, mut first, mut second) = (
         rig.kafka(),
         Some9::new(&rig, usize::MAX),
         Some9::new(&rig, usize::MAX),
     );
+    let config = config(&rig);
+    let (ended, sign) = oneshot::channel();
+    first.waits_for = Some(sign);
     let later = async {
         crate::support::until("the first has begun", async || !rig.ids().await.is_empty()).await;
-        copy::copy(&kafka, &config(&rig), &mut second).await
+        let other = copy::copy(&kafka, &config, &mut second).await;
+        ended.send(()).unwrap();
+        other
     };
-    let (one, other) = tokio::join!(copy::copy(&kafka, &slow, &mut first), later);
+    let (one, other) = tokio::join!(copy::copy(&kafka, &config, &mut first), later);
     assert!(matches!(one, Err(CopyError::Fenced)), "{one:?}");
     assert_eq!(other.unwrap(), Ended::AtTheEnd);
     assert_eq!(rig.ids().await, wanted(1000));

@@ -1,16 +1,14 @@
-//! A partner with a long queue delays another's ten URLs by seconds: docs/decisions/0018.
-
-use std::time::{Duration, Instant};
+//! A partner with a long queue does not delay another's ten URLs: docs/decisions/0018.
 
 use serde_json::{Value, json};
 use trustcard_tests::{api::Api, cluster::Cluster, wait::until};
 
 use super::faults::ROOM;
 
-/// URLs of the partner that pushes many: minutes of work for the pipeline on this machine.
-const MANY: usize = 40_000;
-/// What the ten may take, the pipeline being full.
-const SECONDS: Duration = Duration::from_secs(20);
+/// URLs of the partner that pushes many: more than the pipeline works off while the ten are under way.
+const MANY: usize = 12_000;
+/// URLs of each of its batches.
+const BATCH: usize = 2_000;
 
 async fn key(cluster: &Cluster, holder: &str) -> String {
     let created = cluster
@@ -48,8 +46,8 @@ async fn ten_urls_of_one_partner_do_not_wait_for_the_thousands_of_another() {
         .await;
     let (many, few) = (api.api.keyed(&many), api.api.keyed(&few));
     let mut batches = Vec::new();
-    for begin in (0..MANY).step_by(10_000) {
-        batches.push(submit(&many, "many", begin..begin + 10_000).await);
+    for begin in (0..MANY).step_by(BATCH) {
+        batches.push(submit(&many, "many", begin..begin + BATCH).await);
     }
     let counts = async |api: &Api, path: &str| api.get(path).await.1["counts"].clone();
     let ended = |counts: &Value| {
@@ -57,26 +55,15 @@ async fn ten_urls_of_one_partner_do_not_wait_for_the_thousands_of_another() {
     };
     // Beyond the straight way: bulk flows, and the pipeline is as full as it gets.
     until("bulk to flow", async || {
-        (ended(&counts(&many, &batches[0]).await) > 1_000).then_some(())
+        (ended(&counts(&many, &batches[0]).await) > 500).then_some(())
     })
     .await;
 
-    let began = Instant::now();
     let ten = submit(&few, "few", 0..10).await;
     until("the ten to end", async || {
         (ended(&counts(&few, &ten).await) == 10).then_some(())
     })
     .await;
-    let took = began.elapsed();
-    let last = counts(&many, &batches[MANY / 10_000 - 1]).await;
-    assert_eq!(
-        last["pending"], 10_000,
-        "the queue is as long as before: {last}"
-    );
-    let admitted = ended(&counts(&many, &batches[0]).await);
-    eprintln!(
-        "ten URLs behind {MANY}: {:.1} s, {admitted} of the many ended",
-        took.as_secs_f64()
-    );
-    assert!(took < SECONDS, "{took:?}");
+    let last = counts(&many, &batches[MANY / BATCH - 1]).await;
+    assert_eq!(last["pending"], BATCH, "none of the last batch: {last}");
 }
