@@ -45,6 +45,15 @@ fi
 say "nginx, systemd units and firewall"
 infra/dev/check_machine.sh
 
+say "Kubernetes manifests"
+asked=0
+infra/dev/check_k8s.sh || asked=$?
+if [ "$asked" = 3 ] && [ "${CI:-}" != true ]; then
+    say "NOT CHECKED: infra/k8s, for want of PyPI"
+elif [ "$asked" != 0 ]; then
+    die "infra/k8s is not what Kubernetes takes; see above"
+fi
+
 say "docker-compose.yml, Prometheus and Grafana"
 python=python3
 if ! "$python" -c 'import yaml' 2>/dev/null; then

@@ -74,6 +74,36 @@ download() {
     (cd "$1" && apt-get download -q "$2")
 }
 
+# Sets `python` to one that has the packages of a list from PyPI, in an environment that is made once and kept; fails with 3 when
+# they can't be fetched: need_python NAME REQUIREMENTS [PIP_OPTION...]
+need_python() {
+    local name=$1 wanted=$2 folder part lock
+    shift 2
+    folder="${XDG_CACHE_HOME:-$HOME/.cache}/trustcard/tools/$name-$(sha256sum "$wanted" | cut -c 1-12)"
+    # shellcheck disable=SC2034 # read by the scripts that call this
+    python="$folder/bin/python3"
+    mkdir -p "${folder%/*}"
+    # Two that begin at once make one.
+    exec {lock}>"${folder%/*}/$name.lock"
+    flock "$lock"
+    # A folder that is there is whole, for it is renamed into place.
+    if [ ! -d "$folder" ]; then
+        say "Fetching $name"
+        part=$(mktemp -d "$folder-part.XXXXXX")
+        if ! python3 -m venv "$part" >/dev/null 2>&1; then
+            need_packages python3-venv
+            python3 -m venv "$part" >&2
+        fi
+        if ! "$part/bin/python3" -m pip install --quiet --disable-pip-version-check "$@" --requirement "$wanted" >&2; then
+            rm -rf "$part"
+            printf '\n\033[1;31merror:\033[0m %s could not be fetched from PyPI; see above\n' "$name" >&2
+            return 3
+        fi
+        mv "$part" "$folder"
+    fi
+    exec {lock}>&-
+}
+
 # cargo, and at least the Rust of Cargo.toml.
 need_rust() {
     if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then

@@ -309,6 +309,6 @@ mod tests {
         };
         assert_eq!(size(face(80, 30, 40)), (60, 60));
         assert_eq!(size(face(0, 0, 40)), (50, 50));
-        assert_eq!(size(face(199, 99, 1)), (1, 1));
+        assert_eq!(size(face(199, 99, 1)), (2, 2));
     }
 }

@@ -28,7 +28,7 @@ impl Default for PictureLimits {
     fn default() -> Self {
         Self {
             max_pixels: 16_000_000,
-            max_decode_bytes: 52 << 20,
+            max_decode_bytes: 48_500_000,
             min_side: 32,
         }
     }

@@ -19,6 +19,11 @@ use crate::{
     registry::InputSpec,
 };
 
+/// Rows of a band, when a picture is made smaller.
+const BAND: u32 = 64;
+/// Rows beside a band that its edge depends on: Catmull-Rom reaches two pixels of what comes out.
+const REACH: u32 = 2;
+
 /// Turns pictures into the input tensor of one model. Holds the resizer's buffers, so each worker has its own.
 pub struct Preprocessor {
     /// Side of the square the model sees, in pixels.
@@ -117,20 +122,45 @@ pub fn working_copy(
     let (width, height) = (picture.width(), picture.height());
     let scale = (f64::from(longest) / f64::from(width.max(height))).min(1.0);
     let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
-    let mut copy = if scale < 1.0 {
-        let mut small = DynamicImage::new(side(width), side(height), picture.color());
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
-            .use_alpha(false);
-        Resizer::new()
-            .resize(picture, &mut small, &options)
-            .map_err(|error| PictureError::Corrupt(error.to_string()))?;
-        small
+    let copy = if scale < 1.0 {
+        shrunk(picture, side(width), side(height))?
     } else {
-        picture.clone()
+        picture.to_rgb8()
     };
+    let mut copy = DynamicImage::from(copy);
     copy.apply_orientation(orientation);
     Ok(copy.into_rgb8())
+}
+
+/// A smaller picture, made band by band: the resizer's own copy of as many rows as go in would be a third of a large picture.
+fn shrunk(picture: &DynamicImage, width: u32, height: u32) -> Result<RgbImage, PictureError> {
+    let rows = f64::from(picture.height()) / f64::from(height);
+    let mut resizer = Resizer::new();
+    let mut shrunk = Vec::with_capacity(width as usize * height as usize * 3);
+    for top in (0..height).step_by(BAND as usize) {
+        let bottom = (top + BAND).min(height);
+        let above = top.saturating_sub(REACH);
+        let below = (bottom + REACH).min(height);
+        let mut band = DynamicImage::new(width, below - above, picture.color());
+        let options = ResizeOptions::new()
+            .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
+            .use_alpha(false)
+            .crop(
+                0.0,
+                f64::from(above) * rows,
+                f64::from(picture.width()),
+                f64::from(below - above) * rows,
+            );
+        resizer
+            .resize(picture, &mut band, &options)
+            .map_err(|error| PictureError::Corrupt(error.to_string()))?;
+        let band = band.into_rgb8();
+        let row = 3 * width as usize;
+        let within = (top - above) as usize * row..(bottom - above) as usize * row;
+        shrunk.extend_from_slice(&band.as_raw()[within]);
+    }
+    RgbImage::from_raw(width, height, shrunk)
+        .ok_or_else(|| PictureError::Corrupt("it can't be made smaller".into()))
 }
 
 /// Decodes the picture and reads how EXIF wants it turned.

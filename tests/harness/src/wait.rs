@@ -23,3 +23,16 @@ pub async fn until<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> 
         Err(_) => panic!("waited in vain for {what}"),
     }
 }
+
+/// Asks `probe` until what it tells is `goal` or more, however long that takes.
+///
+/// # Panics
+/// When nothing has come of it for [`DEADLINE`].
+pub async fn until_count(what: &str, goal: u64, mut probe: impl AsyncFnMut() -> Option<u64>) {
+    let mut reached = 0;
+    while reached < goal {
+        let more = async || probe().await.filter(|&count| count > reached);
+        let at = format!("more than {reached} of {goal} {what}");
+        reached = until(&at, more).await;
+    }
+}

@@ -263,7 +263,8 @@ mod tests {
         };
         let slope = (quad.0[1][1] - quad.0[0][1]).atan2(quad.0[1][0] - quad.0[0][0]);
         assert!((slope.to_degrees() - 30.0).abs() < 3.0, "{quad:?}");
-        assert!(quad.width() > 3.0 * quad.height());
+        // 60 x 12 grows by 720 * 1.6 / 144 = 8 on every side.
+        assert!((quad.width() - 76.0).abs() < 4.0 && (quad.height() - 28.0).abs() < 4.0);
     }
 
     #[test]

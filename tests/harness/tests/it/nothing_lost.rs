@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use trustcard_tests::{process::Up, wait::until};
+use trustcard_tests::{
+    process::Up,
+    wait::{until, until_count},
+};
 
 fn load(prefix: &str, count: usize) -> Vec<String> {
     (0..count)
@@ -61,11 +64,10 @@ async fn a_load_larger_than_the_broker_holds_is_refused_in_part_and_wholly_answe
         ids.extend(up.submit(part).await);
     }
     assert_eq!(ids.len(), 3000);
-    until("3000 results", async || {
+    until_count("results", 3000, async || {
         let (_, status) = up.get("/status").await;
         let database = &status["database"];
-        (database["completed"].as_u64()? + database["failed"].as_u64().unwrap_or(0) >= 3000)
-            .then_some(())
+        Some(database["completed"].as_u64()? + database["failed"].as_u64().unwrap_or(0))
     })
     .await;
     let (_, status) = up.get("/status").await;

@@ -81,10 +81,9 @@ async fn see(browser: &mut Browser, url: &str, name: &str, axe: Option<&str>) {
             }
             // Pictures that lie below are fetched when they are scrolled to.
             browser
-                .evaluate("for (const one of document.images) { one.loading = 'eager' } 0")
-                .await;
-            browser
-                .until("[...document.images].every(one => one.complete)")
+                .evaluate(
+                    "Promise.all([...document.images].map(one => { one.loading = 'eager'; return one.decode() })).then(() => 0)",
+                )
                 .await;
             let wide = browser
                 .evaluate("document.documentElement.scrollWidth")
