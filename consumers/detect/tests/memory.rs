@@ -41,7 +41,7 @@ fn decoding_costs_at_most_64_mb_at_the_limits_of_every_format() {
         ("png with a profile of 200 MB", profile_bomb()),
         ("webp", webp(2460, 3, ExtendedColorType::Rgb8)),
         ("transparent webp", webp(2460, 4, ExtendedColorType::Rgba8)),
-        ("gif", gif(3110)),
+        ("gif", gif(3060)),
     ];
     for (name, file) in &files {
         let path = folder.path().join("picture");

@@ -365,7 +365,7 @@ async fn the_pipeline_is_shown_to_people_and_programs() {
     );
     let text = page(&api.get("/pipeline").await);
     assert!(
-        text.contains("2.5 a second") && text.contains("No member of it lives"),
+        text.contains(">2.5</dd>") && text.contains("No member of it lives"),
         "{text}"
     );
     assert!(!text.contains("secret-host"), "instances stay inside");
