@@ -1,6 +1,6 @@
 //! Lag of consumer groups as metrics. A role that lives when every consumer is dead: it needs the broker and no store.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use engine::{
@@ -85,7 +85,7 @@ pub fn start(
         monitor: of(kafka, &config.groups, clock)?,
         metrics: LagMetrics::new(registry)?,
         ready,
-        told: BTreeSet::new(),
+        told: Problems::new(),
     };
     let mut ticks = tokio::time::interval(Duration::from_secs(config.interval_s));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -107,8 +107,11 @@ struct Watch {
     metrics: LagMetrics,
     ready: Option<ReadyPart>,
     /// Problems of the last round, so that each is logged once.
-    told: BTreeSet<String>,
+    told: Problems,
 }
+
+/// What could not be found out, with what was said of it: that may change from round to round.
+type Problems = BTreeMap<String, String>;
 
 impl Watch {
     async fn round(&mut self) -> Result<(), LagError> {
@@ -120,17 +123,19 @@ impl Watch {
                 self.ready.iter().for_each(ReadyPart::ready);
                 problems(&lag)
             }
-            Err(error @ LagError::Unreachable { .. }) => {
+            Err(LagError::Unreachable { bootstrap, error }) => {
                 self.metrics.show_failure(began.elapsed());
                 if let Some(ready) = &self.ready {
                     ready.not_ready("the broker does not answer");
                 }
-                BTreeSet::from([error.to_string()])
+                let problem = format!("the broker at {bootstrap} does not answer");
+                Problems::from([(problem, error.to_string())])
             }
             Err(error) => return Err(error),
         };
-        for problem in problems.difference(&self.told) {
-            tracing::warn!(problem, "lag is not known; tried again each round");
+        let new = |(problem, _): &(&String, &String)| !self.told.contains_key(*problem);
+        for (problem, detail) in problems.iter().filter(new) {
+            tracing::warn!(problem, detail, "lag is not known; tried again each round");
         }
         if problems.is_empty() && !self.told.is_empty() {
             tracing::info!("lag is known again");
@@ -141,13 +146,14 @@ impl Watch {
 }
 
 /// What a round could not find out.
-fn problems(lag: &Lag) -> BTreeSet<String> {
+fn problems(lag: &Lag) -> Problems {
     let groups = lag.groups.iter().filter_map(|group| {
-        let problem = group.problem.as_ref()?;
-        Some(format!(
-            "the commits of group {} can't be had: {problem}",
-            group.group
-        ))
+        let problem = format!("the commits of group {} can't be had", group.group);
+        Some((problem, group.problem.clone()?))
     });
-    lag.problem.iter().cloned().chain(groups).collect()
+    let whole = lag.problem.iter();
+    whole
+        .map(|problem| (problem.clone(), String::new()))
+        .chain(groups)
+        .collect()
 }
