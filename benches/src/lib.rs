@@ -2,11 +2,13 @@
 #![warn(missing_docs)]
 
 pub mod connection;
+pub mod options;
 pub mod process;
 pub mod report;
 pub mod spread;
 pub mod work;
 
 pub use connection::Connection;
+pub use options::Options;
 pub use report::{Figure, Mark, Report};
 pub use spread::{Quantiles, Spread};

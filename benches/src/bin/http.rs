@@ -3,7 +3,6 @@
 //! own, and the server's resident memory is read once a second.
 
 use std::{
-    path::PathBuf,
     process::ExitCode,
     sync::{
         Arc,
@@ -13,7 +12,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use benches::{Connection, Figure, Mark, Quantiles, Report, Spread, process::resident_mib};
+use benches::{
+    Connection, Figure, Mark, Options, Quantiles, Report, Spread, process::resident_mib,
+};
 use clap::Parser;
 use serde_json::json;
 use tokio::{
@@ -40,16 +41,6 @@ const AT_ONCE: usize = 200;
 const LIVE_MARK_MS: f64 = 100.0;
 const GROWTH_MARK_MIB: f64 = 8.0;
 const RATE_MARK: f64 = 0.99 * PER_SECOND as f64;
-
-#[derive(Parser)]
-struct Args {
-    /// Where http.json goes.
-    #[arg(long, default_value = "target/bench")]
-    out: PathBuf,
-    /// A short run, which is no measurement.
-    #[arg(long)]
-    quick: bool,
-}
 
 /// What is sent: mostly polling of a result that is there, and posts that were analysed already.
 struct Requests(Vec<Vec<u8>>);
@@ -84,7 +75,7 @@ struct Load {
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<ExitCode> {
-    let args = Args::parse();
+    let args = Options::parse();
     let (connections, seconds) = if args.quick {
         QUICK
     } else {

@@ -2,10 +2,10 @@
 //! process of its own; the Kafka broker and the CQL server are real, the upstream is the sample site, models are off. One submission is
 //! on its way at a time, or hardly more: this is the wait a partner sees on an idle pipeline, not under load.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use benches::{Figure, Mark, Quantiles, Report, Spread};
+use benches::{Figure, Mark, Options, Quantiles, Report, Spread};
 use clap::Parser;
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -24,16 +24,6 @@ const QUICK: usize = 50;
 const P50_MARK: f64 = 400.0;
 const P99_MARK: f64 = 1_000.0;
 
-#[derive(Parser)]
-struct Args {
-    /// Where latency.json goes.
-    #[arg(long, default_value = "target/bench")]
-    out: PathBuf,
-    /// A short run, which is no measurement.
-    #[arg(long)]
-    quick: bool,
-}
-
 /// An accepted URL.
 struct Submission {
     id: Uuid,
@@ -44,7 +34,7 @@ struct Submission {
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<ExitCode> {
-    let args = Args::parse();
+    let args = Options::parse();
     let counted = if args.quick { QUICK } else { COUNTED };
     let cluster = Cluster::start(PARTITIONS).await;
     let [api, _scrape, _detect, _score, _record] = cluster

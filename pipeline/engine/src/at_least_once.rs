@@ -35,45 +35,24 @@ impl AtLeastOnce {
         })
     }
 
-    /// Sends every output of the set; those that were acknowledged leave it.
+    /// Sends every output of the set; those that were acknowledged leave it. They are sent from where they are: a list of all of
+    /// them, made anew for every set, cost more memory than they do.
     async fn produce(&mut self, set: &mut CommitSet) -> Result<(), String> {
-        let mut outputs = Vec::new();
-        let mut homes = Vec::new();
-        for (home, part) in set.parts.iter_mut().enumerate() {
-            for output in part.outputs.drain(..).flatten() {
-                outputs.push(output);
-                homes.push(home);
-            }
-        }
-        if outputs.is_empty() {
-            return Ok(());
-        }
-        if let Err(detail) = self.archive.keep(outputs.iter()).await {
-            put_back(set, outputs.into_iter().zip(homes));
-            return Err(detail);
-        }
-        let results = self.producer.send(&mut outputs).await;
+        self.archive.keep(set.outputs()).await?;
+        let refused = self.producer.send(set.outputs_mut()).await;
+        let mut refused = refused.into_iter().peekable();
         let mut failure = None;
-        let refused = outputs
-            .into_iter()
-            .zip(homes)
-            .zip(results)
-            .filter_map(|(sent, result)| {
-                let code = result.err()?;
-                failure.get_or_insert_with(|| failed(&sent.0, code));
-                Some(sent)
+        let mut place = 0;
+        for outputs in set.parts.iter_mut().flat_map(|part| &mut part.outputs) {
+            outputs.retain(|output| {
+                let here = refused.next_if(|(index, _)| *index == place);
+                place += 1;
+                let Some((_, code)) = here else { return false };
+                failure.get_or_insert_with(|| failed(output, code));
+                true
             });
-        put_back(set, refused);
-        failure.map_or(Ok(()), Err)
-    }
-}
-
-/// Returns outputs to the parts they came from.
-fn put_back(set: &mut CommitSet, outputs: impl Iterator<Item = (Output, usize)>) {
-    for (output, home) in outputs {
-        if let Some(part) = set.parts.get_mut(home) {
-            part.outputs.push(vec![output]);
         }
+        failure.map_or(Ok(()), Err)
     }
 }
 

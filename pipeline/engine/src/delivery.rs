@@ -54,6 +54,12 @@ impl CommitSet {
         self.parts.iter().flat_map(|part| &part.outputs).flatten()
     }
 
+    /// The same, to be changed.
+    pub(crate) fn outputs_mut(&mut self) -> impl Iterator<Item = &mut Output> {
+        let outputs = self.parts.iter_mut().flat_map(|part| &mut part.outputs);
+        outputs.flatten()
+    }
+
     /// The offsets to commit.
     pub(crate) fn offsets(&self) -> Vec<(TopicPartition, i64)> {
         let offsets = self.parts.iter();

@@ -137,17 +137,22 @@ impl Producer {
         }
     }
 
-    /// Sends all, then waits for all. One result for each, in order. After a fatal error the next call has a new client.
-    pub(crate) async fn send(&self, outputs: &mut [Output]) -> Vec<Result<(), RDKafkaErrorCode>> {
+    /// Sends all, then waits for all. What was not accepted: its place among them, in order, and why. After a fatal error the next
+    /// call has a new client.
+    pub(crate) async fn send<'a>(
+        &self,
+        outputs: impl Iterator<Item = &'a mut Output> + Send,
+    ) -> Vec<(usize, RDKafkaErrorCode)> {
         let client = self.client();
         let (done, all_done) = oneshot::channel();
         let set = Arc::new(Set {
-            // One more than there are records, so that it can't be done before all are sent.
-            left: AtomicUsize::new(outputs.len() + 1),
+            // One more than were sent, so that it can't be done before all are.
+            left: AtomicUsize::new(1),
             failed: Mutex::new(Vec::new()),
             done: Mutex::new(Some(done)),
         });
-        for (index, output) in outputs.iter_mut().enumerate() {
+        for (index, output) in outputs.enumerate() {
+            set.left.fetch_add(1, Ordering::Relaxed);
             let ticket = output.ticket.take();
             let partition = ticket.as_ref().map(Ticket::partition);
             let report = Box::new(Report {
@@ -181,21 +186,13 @@ impl Producer {
         set.one_done();
         // The set outlives its records, and every record is reported, if only as purged.
         let _ = all_done.await;
-        let mut results = vec![Ok(()); outputs.len()];
-        for (index, code) in set
-            .failed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .drain(..)
-        {
-            if let Some(result) = results.get_mut(index) {
-                *result = Err(code);
-            }
-        }
-        if results.iter().any(Result::is_err) {
+        let mut failed =
+            std::mem::take(&mut *set.failed.lock().unwrap_or_else(PoisonError::into_inner));
+        if !failed.is_empty() {
+            failed.sort_unstable_by_key(|(index, _)| *index);
             self.replace_if_fatal(&client);
         }
-        results
+        failed
     }
 
     /// Asks the brokers for metadata; blocks for at most `timeout`.

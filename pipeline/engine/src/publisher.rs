@@ -109,10 +109,13 @@ impl Reserved {
     /// Sends all records, then waits for all acknowledgements; at most for about the publisher's timeout. One result for
     /// each record, in order.
     pub async fn publish(mut self) -> Vec<Result<(), PublishError>> {
-        let results = self.publisher.0.producer.send(&mut self.outputs).await;
+        let mut results = vec![Ok(()); self.outputs.len()];
+        let sent = self.publisher.0.producer.send(self.outputs.iter_mut());
+        for (index, code) in sent.await {
+            if let Some(result) = results.get_mut(index) {
+                *result = Err(PublishError(code));
+            }
+        }
         results
-            .into_iter()
-            .map(|result| result.map_err(PublishError))
-            .collect()
     }
 }

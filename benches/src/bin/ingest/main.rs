@@ -4,14 +4,13 @@
 //! that of one round.
 
 use std::{
-    path::PathBuf,
     process::ExitCode,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use benches::{Connection, Figure, Mark, Quantiles, Report, Spread, process::cpu_seconds};
+use benches::{Connection, Figure, Mark, Options, Quantiles, Report, Spread, process::cpu_seconds};
 use clap::{Parser, Subcommand};
 use serde_json::json;
 use tokio::{process::Command, task::JoinSet, time::Instant};
@@ -41,12 +40,8 @@ static SENT: AtomicUsize = AtomicUsize::new(0);
 
 #[derive(Parser)]
 struct Args {
-    /// Where ingest.json goes.
-    #[arg(long, default_value = "target/bench")]
-    out: PathBuf,
-    /// A short run, which is no measurement.
-    #[arg(long)]
-    quick: bool,
+    #[command(flatten)]
+    options: Options,
     #[command(subcommand)]
     role: Option<Role>,
 }
@@ -82,12 +77,12 @@ struct Measured {
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<ExitCode> {
-    let args = Args::parse();
-    if let Some(Role::Bare { port, bootstrap }) = args.role {
+    let Args { options, role } = Args::parse();
+    if let Some(Role::Bare { port, bootstrap }) = role {
         bare::serve(port, &bootstrap).await?;
         return Ok(ExitCode::SUCCESS);
     }
-    let (rounds, time) = if args.quick { QUICK } else { (ROUNDS, LEG) };
+    let (rounds, time) = if options.quick { QUICK } else { (ROUNDS, LEG) };
     let cluster = Cluster::start(PARTITIONS).await;
     let unlimited = [("RATE_LIMIT_ENABLED", "false"), ("LOG_LEVEL", "WARN")];
     let mut api = cluster.role("api", &unlimited);
@@ -130,9 +125,9 @@ async fn main() -> Result<ExitCode> {
     let peak = peak.fold(0.0, f64::max);
     let half = load(&legs[0], time, Some(peak / 2.0)).await?;
     bare.kill().await?;
-    let report = report(&legs, &measured, &half, !args.quick)?;
+    let report = report(&legs, &measured, &half, !options.quick)?;
     print!("{}", report.summary());
-    println!("{}", report.write(&args.out)?.display());
+    println!("{}", report.write(&options.out)?.display());
     Ok(ExitCode::from(u8::from(
         report.measurement && !report.passed(),
     )))

@@ -11,8 +11,8 @@ use crate::support::{TestStage, note, notes, to, until};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_retry_waits_until_it_is_due_and_the_input_flows_on() {
     let rig = Rig::new(2).await;
-    let retry_topic = topics::retry(rig.stage, 1);
-    rig.create(&[(&retry_topic, 1)]).await;
+    let tiers = [1, 2].map(|tier| topics::retry(rig.stage, tier));
+    rig.create(&[(&tiers[0], 1), (&tiers[1], 1)]).await;
     let seen = Arc::new(Mutex::new(Vec::new()));
     let (log, forward) = (Arc::clone(&seen), rig.forward());
     let stage = TestStage::each(move |message| {
@@ -20,8 +20,9 @@ async fn a_retry_waits_until_it_is_due_and_the_input_flows_on() {
         log.lock().unwrap().push((message.event.id, now));
         forward(message)
     });
-    let due_ms = SystemClock.now().as_millisecond() + 3_000;
-    let retry = |id: u32, due_ms: i64| {
+    let now_ms = SystemClock.now().as_millisecond();
+    let (soon_ms, never_ms) = (now_ms + 3_000, now_ms + 3_600_000);
+    let retry = |tier: usize, id: u32, due_ms: i64| {
         Retry {
             due_ms,
             attempts: 5,
@@ -31,13 +32,15 @@ async fn a_retry_waits_until_it_is_due_and_the_input_flows_on() {
             offset: 0,
             timestamp_ms: 0,
         }
-        .record(rig.stage, 1, to(rig.input, &note(id)))
+        .record(rig.stage, tier, to(rig.input, &note(id)))
     };
-    // One that is due, one that is not, and one behind it.
+    // One that is due, one that will not be while this test runs, and one behind it; then two that soon are.
     rig.send(vec![
-        retry(100, 0),
-        retry(101, due_ms),
-        retry(102, due_ms + 1),
+        retry(1, 100, 0),
+        retry(1, 101, never_ms),
+        retry(1, 102, 0),
+        retry(2, 103, soon_ms),
+        retry(2, 104, soon_ms + 1),
     ])
     .await;
     rig.publish(&notes(0..100)).await;
@@ -50,20 +53,20 @@ async fn a_retry_waits_until_it_is_due_and_the_input_flows_on() {
         },
     );
     until("what may flow has come", async || {
-        rig.ids().await.len() >= 101
+        rig.ids().await.len() >= 103
     })
     .await;
-    rig.complete(103).await;
+    until("what is done is committed", async || {
+        (rig.offset(&tiers[0]).await, rig.offset(&tiers[1]).await) == (1, 2)
+    })
+    .await;
     let seen = seen.lock().unwrap().clone();
-    let at = |id: u32| seen.iter().find(|(seen, _)| *seen == id).unwrap().1;
+    let at = |id: u32| seen.iter().find(|(seen, _)| *seen == id).map(|(_, at)| *at);
+    assert!((0..=100).all(|id| at(id).is_some()), "{seen:?}");
     assert!(
-        at(100) < due_ms && (0..100).all(|id| at(id) < due_ms),
+        at(103) >= Some(soon_ms) && at(104) > Some(soon_ms),
         "{seen:?}"
     );
-    assert!(at(101) >= due_ms && at(102) > due_ms, "{seen:?}");
-    until("the retries are committed", async || {
-        rig.offset(&retry_topic).await == 3
-    })
-    .await;
+    assert!(at(101).is_none() && at(102).is_none(), "{seen:?}");
     started.drain().await.unwrap();
 }
