@@ -163,8 +163,9 @@ impl Browser {
         let looking = async {
             loop {
                 let parameters = json!({ "expression": expression, "returnByValue": true });
-                let answer = self.call("Runtime.evaluate", parameters).await;
-                if answer["result"]["value"] == true {
+                // Refused while one page goes and the next comes.
+                let answer = self.try_call("Runtime.evaluate", parameters).await;
+                if answer.is_ok_and(|answer| answer["result"]["value"] == true) {
                     return;
                 }
                 tokio::time::sleep(AGAIN).await;
