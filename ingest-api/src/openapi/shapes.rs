@@ -49,7 +49,11 @@ pub struct FeedbackRequest {
     )]
     pub vote_type: String,
     /// Why; surrounding white space is dropped, and nothing left is no comment.
-    #[schema(max_length = 1000, example = "The picture is from 2019.")]
+    #[schema(
+        max_length = 1000,
+        pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$",
+        example = "The picture is from 2019."
+    )]
     pub comment: Option<String>,
 }
 

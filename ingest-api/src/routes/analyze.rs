@@ -57,7 +57,7 @@ pub struct Accepted {
     operation_id = "submit_post",
     tag = "submissions",
     security((), ("key" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY)),
+    params(("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY, max_length = 255, pattern = "^[!-~]([ -~]*[!-~])?$")),
     request_body(content = AnalyzeRequest, examples(
         ("post" = (summary = "A post", value = json!({ "url": "https://www.instagram.com/p/DTCsatire01/" }))),
         ("again" = (

@@ -39,7 +39,7 @@ use crate::{
     operation_id = "submit_batch",
     tag = "submissions",
     security((), ("key" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY)),
+    params(("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY, max_length = 255, pattern = "^[!-~]([ -~]*[!-~])?$")),
     request_body(content(
         (BatchRequest = "application/json", examples(
             ("posts" = (summary = "Two posts, one of them twice", value = json!({ "urls": [

@@ -89,7 +89,7 @@ pub(super) async fn find(
     security((), ("key" = [])),
     params(
         ("batch_id" = Uuid, Path, description = "As it was answered to the batch."),
-        ("cursor" = Option<String>, Query, description = "`cursor` of the last line that was read.", example = "00000000")
+        ("cursor" = Option<String>, Query, description = "`cursor` of the last line that was read.", pattern = "^[0-9a-f]{8}$", example = "00000000")
     ),
     responses(
         (
