@@ -34,25 +34,13 @@ say "Shell scripts"
 shellcheck -x .ci/run infra/dev/*.sh infra/dev/servers/*.sh infra/backup/*.sh infra/kafka/*.sh
 
 say "AsyncAPI document"
-asked=0
-infra/dev/asyncapi.sh || asked=$?
-if [ "$asked" = 3 ] && [ "${CI:-}" != true ]; then
-    say "NOT CHECKED: schemas/asyncapi.json, for want of npm"
-elif [ "$asked" != 0 ]; then
-    die "schemas/asyncapi.json is no valid AsyncAPI document; see above"
-fi
+fetched_check schemas/asyncapi.json npm "schemas/asyncapi.json is no valid AsyncAPI document" infra/dev/asyncapi.sh
 
 say "nginx, systemd units and firewall"
 infra/dev/check_machine.sh
 
 say "Kubernetes manifests"
-asked=0
-infra/dev/check_k8s.sh || asked=$?
-if [ "$asked" = 3 ] && [ "${CI:-}" != true ]; then
-    say "NOT CHECKED: infra/k8s, for want of PyPI"
-elif [ "$asked" != 0 ]; then
-    die "infra/k8s is not what Kubernetes takes; see above"
-fi
+fetched_check infra/k8s PyPI "infra/k8s is not what Kubernetes takes" infra/dev/check_k8s.sh
 
 say "docker-compose.yml, Prometheus and Grafana"
 python=python3

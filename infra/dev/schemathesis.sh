@@ -11,7 +11,7 @@ set -euo pipefail
 
 trustcard=${1:-${CARGO_TARGET_DIR:-target}/debug/trustcard}
 settings="$PWD/infra/dev/schemathesis/schemathesis.toml"
-export SCHEMATHESIS_HOOKS="$PWD/infra/dev/schemathesis/lines.py"
+export SCHEMATHESIS_HOOKS="$PWD/infra/dev/schemathesis/hooks.py"
 
 need_python schemathesis "$PWD/infra/dev/schemathesis/requirements.txt" --no-deps
 data=$(mktemp -d)

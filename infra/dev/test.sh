@@ -54,12 +54,7 @@ say "Testing"
 export RUST_TEST_THREADS="${RUST_TEST_THREADS:-8}"
 cargo test --workspace --locked --no-fail-fast -- "${tests[@]}"
 
-asked=0
-infra/dev/schemathesis.sh "${CARGO_TARGET_DIR:-target}/debug/trustcard" || asked=$?
-if [ "$asked" = 3 ] && [ "${CI:-}" != true ]; then
-    say "SKIPPED schemathesis, for want of PyPI"
-elif [ "$asked" != 0 ]; then
-    die "the API does not keep what its description promises; see above"
-fi
+fetched_check "the API against its description" PyPI "the API does not keep what its description promises" \
+    infra/dev/schemathesis.sh "${CARGO_TARGET_DIR:-target}/debug/trustcard"
 [ "$code" = 0 ] || say "SKIPPED $(wc -l <<<"$real") tests, for want of Kafka and Cassandra: $suites"
 [ "${TRUSTCARD_TEST_AXE:-}" != none ] || say "SKIPPED axe-core, for want of npm"

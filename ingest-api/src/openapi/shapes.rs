@@ -4,14 +4,24 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// Schemas of requests: their members need not all be there.
 pub const REQUESTS: &[&str] = &["AnalyzeRequest", "BatchRequest", "FeedbackRequest"];
 
-/// What a caller is told of the header that makes a request one that may be sent again.
-pub const IDEMPOTENCY_KEY: &str = "1 to 255 printable characters. For a day the same request with the same key is done once and \
-    its answer told again; another body with it is 422, and while the first is being worked on it is 409.";
+/// The header that makes a request one that may be sent again.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct IdempotencyKeyHeader {
+    /// 1 to 255 printable characters. For a day the same request with the same key is done once and its answer told again; another
+    /// body with it is 422, and while the first is being worked on it is 409.
+    #[param(
+        rename = "Idempotency-Key",
+        max_length = 255,
+        pattern = "^[!-~]([ -~]*[!-~])?$"
+    )]
+    pub idempotency_key: Option<String>,
+}
 
 /// A post to look at.
 #[derive(Debug, ToSchema)]
@@ -38,6 +48,11 @@ pub struct BatchRequest {
     )]
     pub urls: Vec<String>,
 }
+
+/// Posts to look at, one a line: its address, or an object with `url` and the caller's `client_ref`. Empty lines count for nothing.
+#[derive(Debug, ToSchema)]
+#[schema(pattern = "[!-~]")]
+pub struct BatchLines(pub String);
 
 /// What a reader thinks of a result.
 #[derive(Debug, ToSchema)]

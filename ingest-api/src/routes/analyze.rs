@@ -20,7 +20,7 @@ use crate::{
     intake,
     openapi::{
         refusals::Refusal,
-        shapes::{AnalyzeRequest, IDEMPOTENCY_KEY},
+        shapes::{AnalyzeRequest, IdempotencyKeyHeader},
     },
     request_id::RequestId,
     state::AppState,
@@ -57,7 +57,7 @@ pub struct Accepted {
     operation_id = "submit_post",
     tag = "submissions",
     security((), ("key" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY, max_length = 255, pattern = "^[!-~]([ -~]*[!-~])?$")),
+    params(IdempotencyKeyHeader),
     request_body(content = AnalyzeRequest, examples(
         ("post" = (summary = "A post", value = json!({ "url": "https://www.instagram.com/p/DTCsatire01/" }))),
         ("again" = (

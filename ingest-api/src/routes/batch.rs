@@ -22,7 +22,7 @@ use crate::{
     intake,
     openapi::{
         refusals::Refusal,
-        shapes::{BatchRequest, IDEMPOTENCY_KEY},
+        shapes::{BatchLines, BatchRequest, IdempotencyKeyHeader},
     },
     state::AppState,
 };
@@ -39,7 +39,7 @@ use crate::{
     operation_id = "submit_batch",
     tag = "submissions",
     security((), ("key" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, description = IDEMPOTENCY_KEY, max_length = 255, pattern = "^[!-~]([ -~]*[!-~])?$")),
+    params(IdempotencyKeyHeader),
     request_body(content(
         (BatchRequest = "application/json", examples(
             ("posts" = (summary = "Two posts, one of them twice", value = json!({ "urls": [
@@ -52,7 +52,7 @@ use crate::{
                 "https://example.com/p/DTCvague001/"
             ] })))
         )),
-        (String = "application/x-ndjson", examples(
+        (BatchLines = "application/x-ndjson", examples(
             ("lines" = (
                 summary = "Two posts, one of them with a name",
                 value = json!("https://www.instagram.com/p/DTCsatire01/\n{\"url\":\"https://www.instagram.com/p/DTCevents01/\",\"client_ref\":\"order-7\"}\n")
