@@ -1,6 +1,9 @@
 //! What a read-committed reader of a topic sees, from its beginning to its present end.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use rdkafka::{
@@ -28,16 +31,19 @@ pub struct Seen {
 }
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+const TURN: Duration = Duration::from_millis(20);
 
-/// Every committed record of a topic, in the order of each partition. Blocks its thread.
+/// Every committed record of a topic, in the order of each partition; a transaction that has written to it is waited for, as
+/// a broker tells the producer of a commit before every partition knows of it. Blocks its thread.
 ///
 /// # Panics
-/// When the broker does not answer, or the topic is not there.
+/// When the broker does not answer, the topic is not there, or a transaction stays open.
 #[must_use]
 pub fn topic(bootstrap: &str, topic: &str) -> Vec<Seen> {
-    let (consumer, mut open) = from_the_beginning(bootstrap, topic);
-    let mut seen = Vec::new();
-    while open > 0 {
+    let (consumer, partitions) = from_the_beginning(bootstrap, topic);
+    wait_for_transactions(&consumer, bootstrap, topic, partitions);
+    let (mut seen, mut ended) = (Vec::new(), BTreeSet::new());
+    while ended.len() < partitions {
         match consumer.poll(TIMEOUT) {
             Some(Ok(message)) => seen.push(Seen {
                 partition: message.partition(),
@@ -52,7 +58,7 @@ pub fn topic(bootstrap: &str, topic: &str) -> Vec<Seen> {
                     owned.collect()
                 }),
             }),
-            Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
+            Some(Err(KafkaError::PartitionEOF(partition))) => _ = ended.insert(partition),
             Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::BrokerTransportFailure))) => {
             }
             Some(Err(error)) => panic!("{topic}: {error}"),
@@ -72,6 +78,28 @@ pub async fn all(bootstrap: &str, name: &str) -> Vec<Seen> {
     reading.await.expect("a reader")
 }
 
+/// Until what stands on every partition now is decided: the last stable offset has reached its present end.
+fn wait_for_transactions(reader: &BaseConsumer, bootstrap: &str, topic: &str, partitions: usize) {
+    let uncommitted = consumer(bootstrap, "read_uncommitted");
+    let end = |consumer: &BaseConsumer, partition| {
+        let (_, end) = consumer
+            .fetch_watermarks(topic, partition, TIMEOUT)
+            .expect("the ends of a partition");
+        end
+    };
+    let deadline = Instant::now() + 2 * TIMEOUT;
+    for partition in (0..).take(partitions) {
+        let written = end(&uncommitted, partition);
+        while end(reader, partition) < written {
+            assert!(
+                Instant::now() < deadline,
+                "{topic}/{partition}: a transaction stays open"
+            );
+            std::thread::sleep(TURN);
+        }
+    }
+}
+
 /// A read-committed consumer at the beginning of every partition of a topic, and how many those are; it says where each ends.
 /// Blocks its thread.
 ///
@@ -79,15 +107,7 @@ pub async fn all(bootstrap: &str, name: &str) -> Vec<Seen> {
 /// When the broker does not answer, or the topic is not there.
 #[must_use]
 pub fn from_the_beginning(bootstrap: &str, topic: &str) -> (BaseConsumer, usize) {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", bootstrap)
-        .set("group.id", "trustcard.tests.read")
-        .set("isolation.level", "read_committed")
-        .set("enable.auto.commit", "false")
-        .set("enable.partition.eof", "true")
-        .set("fetch.wait.max.ms", "50")
-        .create()
-        .expect("a consumer");
+    let consumer = consumer(bootstrap, "read_committed");
     let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT);
     let metadata = metadata.expect("metadata");
     let partitions = metadata.topics().iter().flat_map(|t| t.partitions());
@@ -99,4 +119,16 @@ pub fn from_the_beginning(bootstrap: &str, topic: &str) -> (BaseConsumer, usize)
     assert!(list.count() > 0, "{topic} is not there");
     consumer.assign(&list).expect("an assignment");
     (consumer, list.count())
+}
+
+fn consumer(bootstrap: &str, isolation: &str) -> BaseConsumer {
+    ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .set("group.id", "trustcard.tests.read")
+        .set("isolation.level", isolation)
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("fetch.wait.max.ms", "50")
+        .create()
+        .expect("a consumer")
 }

@@ -1,7 +1,7 @@
 //! A stage's topics, retry topics among them, on the embedded broker or on a real one, and ways to see what lies there.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::Deref,
     sync::{Arc, Mutex},
 };
@@ -200,11 +200,12 @@ impl Ground {
                     .unwrap();
             }
             reader.assign(&list).unwrap();
-            let (mut found, mut ended) = (Vec::new(), 0);
-            while ended < partitions.len() {
+            // An end is told again when a transaction has ended behind it.
+            let (mut found, mut ended) = (Vec::new(), BTreeSet::new());
+            while ended.len() < partitions.len() {
                 match reader.poll(PATIENCE).expect("an answer of the broker") {
                     Ok(message) => found.push(message.detach()),
-                    Err(KafkaError::PartitionEOF(_)) => ended += 1,
+                    Err(KafkaError::PartitionEOF(partition)) => _ = ended.insert(partition),
                     Err(error) => panic!("{topic}: {error}"),
                 }
             }

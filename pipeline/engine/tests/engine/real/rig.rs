@@ -1,6 +1,10 @@
 //! Topics and a stage of the test's own on a shared broker.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use prometheus::{Encoder, Registry, TextEncoder};
 use rdkafka::{
@@ -198,11 +202,12 @@ impl Rig {
                     .unwrap();
             }
             reader.assign(&list).unwrap();
-            let (mut records, mut left) = (Vec::new(), list.count());
-            while left > 0 {
+            // An end is told again when a transaction has ended behind it.
+            let (mut records, mut ended) = (Vec::new(), BTreeSet::new());
+            while ended.len() < list.count() {
                 match reader.poll(PATIENCE).expect("a record or the end") {
                     Ok(message) => records.push(record(&message)),
-                    Err(KafkaError::PartitionEOF(_)) => left -= 1,
+                    Err(KafkaError::PartitionEOF(partition)) => _ = ended.insert(partition),
                     Err(error) => panic!("{error}"),
                 }
             }
