@@ -13,6 +13,19 @@ use crate::{
     values::{RETRACTED, batch_place},
 };
 
+// Each names the condition of the index that finds its rows: a status told as a parameter, or an OR, would read every item there is.
+/// Ends the items of an analysis that wait. Parameters: the analysis, the last start that it answers, the status, when, `reused`
+/// unless it stays.
+pub(super) const END_WAITING: &str =
+    "UPDATE items SET status = ?3, ended_ms = ?4, reused = COALESCE(?5, reused)
+     WHERE analysis_id = ?1 AND run_ms <= ?2 AND status IN ('pending', 'processing')";
+
+/// Ends anew the items of an analysis that failed since it was last deleted. Parameters: as above, without status and `reused`.
+pub(super) const END_FAILED: &str =
+    "UPDATE items SET status = 'completed', ended_ms = ?3
+     WHERE analysis_id = ?1 AND run_ms <= ?2 AND status = 'failed' AND
+       run_ms > COALESCE((SELECT deleted_ms FROM analyses WHERE analyses.analysis_id = ?1), run_ms - 1)";
+
 /// Writes an item that waits; one that went further already stays as it is.
 pub(super) fn register(
     connection: &Connection,
@@ -81,20 +94,18 @@ pub(super) fn settle(
     connection
         .prepare_cached("DELETE FROM outbox WHERE analysis_id = ?1 AND run_ms <= ?2")?
         .execute(params![analysis_id, until_ms])?;
-    connection
-        .prepare_cached(
-            "UPDATE items SET status = ?3, ended_ms = ?4, reused = COALESCE(?5, reused)
-             WHERE analysis_id = ?1 AND run_ms <= ?2 AND (status IN ('pending', 'processing') OR ?6 AND status = 'failed' AND
-               run_ms > COALESCE((SELECT deleted_ms FROM analyses WHERE analyses.analysis_id = ?1), run_ms - 1))",
-        )?
-        .execute(params![
-            analysis_id,
-            until_ms,
-            status.name(),
-            ended_ms,
-            reused,
-            replaces && status == Status::Completed
-        ])?;
+    connection.prepare_cached(END_WAITING)?.execute(params![
+        analysis_id,
+        until_ms,
+        status.name(),
+        ended_ms,
+        reused
+    ])?;
+    if replaces && status == Status::Completed {
+        connection
+            .prepare_cached(END_FAILED)?
+            .execute(params![analysis_id, until_ms, ended_ms])?;
+    }
     Ok(())
 }
 

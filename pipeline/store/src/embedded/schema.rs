@@ -12,7 +12,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 128;
 
 /// Step `n` leads to `user_version` `n + 1`. Steps that were released are never changed.
-const STEPS: [&str; 6] = [
+const STEPS: [&str; 7] = [
     r"
 CREATE TABLE settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -211,6 +211,9 @@ CREATE TABLE quota_leases (
     PRIMARY KEY (holder, day)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX quota_leases_expiry ON quota_leases (expires_ms);
+",
+    r"
+CREATE INDEX items_failed ON items (analysis_id, run_ms) WHERE status = 'failed';
 ",
 ];
 

@@ -13,6 +13,7 @@ use crate::{
 mod damage;
 mod group_commit;
 mod maintenance;
+mod plans;
 mod restart;
 
 fn open() -> (Shared, TempDir) {
