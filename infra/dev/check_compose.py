@@ -15,7 +15,7 @@ import sys
 
 import yaml
 
-ROLES = ("api", "scrape", "detect", "score", "record", "monitor")
+ROLES = ("api", "scrape", "detect", "score", "webhook", "record", "monitor")
 JOBS = ("topics", "migrate")
 # Their images write beside their data, and ScyllaDB's starts as root.
 WRITABLE_ROOT = ("kafka", "scylla")

@@ -26,6 +26,18 @@ pub struct AnalysisId(pub Uuid);
 #[derive(Debug, Clone, Copy)]
 pub struct BatchId(pub Uuid);
 
+/// `{webhook_id}` of a path.
+#[derive(Debug, Clone, Copy)]
+pub struct WebhookId(pub Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for WebhookId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        id(parts, state, "webhook_id").await.map(Self)
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for AnalysisId {
     type Rejection = ApiError;
 

@@ -39,6 +39,7 @@ pub mod shapes;
     tags(
         (name = "submissions", description = "Posts in: one, or thousands at once."),
         (name = "results", description = "Scores out, with every reason."),
+        (name = "webhooks", description = "Be told when analyses and batches end."),
         (name = "feedback", description = "What readers think of a result."),
         (name = "cache", description = "What is kept so that nothing is done twice."),
         (name = "monitoring", description = "For operators and orchestrators. Probes and metrics are not rate limited."),

@@ -11,7 +11,7 @@ use crate::{
     layers, openapi,
     routes::{
         analyze, batch, batches, cache, deletion, docs, events, feedback, health, home, pipeline,
-        probes, quota, reports, results, status,
+        probes, quota, reports, results, status, webhooks,
     },
     state::AppState,
 };
@@ -38,6 +38,9 @@ fn described(metrics: bool) -> (Router<AppState>, OpenApi) {
         .routes(routes!(batches::results))
         .routes(routes!(events::events))
         .routes(routes!(quota::quota))
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(webhooks::delete))
+        .routes(routes!(webhooks::deliveries))
         .routes(routes!(results::list))
         .routes(routes!(results::result, deletion::delete))
         .routes(routes!(reports::report))

@@ -16,3 +16,4 @@ pub mod quota;
 pub mod reports;
 pub mod results;
 pub mod status;
+pub mod webhooks;

@@ -9,6 +9,7 @@ use engine::{
     publisher::Publisher,
 };
 use jiff::Timestamp;
+use outbound::UrlPolicy;
 use prometheus::Registry;
 use secrecy::ExposeSecret;
 use store::{AnalysisRow, BlobStore, Store, StorePolicy};
@@ -42,6 +43,8 @@ pub struct Parts {
     pub blobs: BlobStore,
     /// The way to the topics.
     pub publisher: Publisher,
+    /// Where webhooks may be.
+    pub webhook_addresses: UrlPolicy,
     /// Asks how far the stages are behind.
     pub monitor: Monitor,
     /// The wall clock.
@@ -81,6 +84,7 @@ pub struct AppState {
     pub(crate) policy: Arc<StorePolicy>,
     pub(crate) blobs: BlobStore,
     pub(crate) publisher: Publisher,
+    pub(crate) webhook_addresses: Arc<UrlPolicy>,
     pub(crate) clock: SharedClock,
     pub(crate) readiness: Readiness,
     pub(crate) registry: Registry,
@@ -139,6 +143,7 @@ impl AppState {
             policy: Arc::new(parts.policy),
             blobs: parts.blobs,
             publisher: parts.publisher,
+            webhook_addresses: Arc::new(parts.webhook_addresses),
             clock: parts.clock,
             readiness: parts.readiness,
             registry: parts.registry,

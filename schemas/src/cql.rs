@@ -44,6 +44,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "intake",
         text: include_str!("../cql/0006_intake.cql"),
     },
+    Migration {
+        number: 7,
+        name: "webhooks",
+        text: include_str!("../cql/0007_webhooks.cql"),
+    },
 ];
 
 impl Migration {

@@ -12,6 +12,7 @@
 //! - [`rerun`]: a recorded event once more, as part of another run;
 //! - [`topics`]: names; [`reason`]: the closed list of reasons; [`retry`] and [`dead_letter`]: headers of a record that
 //!   failed; [`halt`]: a stage that stopped itself;
+//! - [`webhook`]: what partners are told, and its signature;
 //! - [`json_schema`]: the JSON Schemas of the bodies; [`asyncapi`]: the topics that others read; [`cql`]: the tables.
 #![warn(missing_docs)]
 
@@ -28,12 +29,13 @@ pub mod reason;
 pub mod rerun;
 pub mod retry;
 pub mod topics;
+pub mod webhook;
 
 pub use envelope::{DecodeError, Event, Header, Input, Record, decode, encode};
 pub use events::deletion::{Deletion, ToScore};
 pub use events::detections::{Detections, PictureDetections, PictureFinding, Verdict};
 pub use events::feedback::FeedbackGiven;
-pub use events::result::AnalysisResult;
+pub use events::result::{AnalysisResult, FromResults};
 pub use events::scraped::PostScraped;
 pub use events::submission::Submission;
 pub use halt::Halt;

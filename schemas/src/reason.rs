@@ -9,11 +9,11 @@ use utoipa::{
 };
 
 macro_rules! reasons {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal),+ $(,)?) => {
+    ($($(#[doc = $doc:literal])+ $(#[schemars($hidden:ident)])? $variant:ident = $code:literal),+ $(,)?) => {
         /// A stable reason code. Serialised as its snake_case name.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
         pub enum Reason {
-            $($(#[doc = $doc])+ #[serde(rename = $code)] $variant,)+
+            $($(#[doc = $doc])+ $(#[schemars($hidden)])? #[serde(rename = $code)] $variant,)+
         }
 
         impl PartialSchema for Reason {
@@ -70,6 +70,11 @@ reasons! {
     OutputTooLarge = "output_too_large",
     /// The stage broke down on this record.
     StagePanicked = "stage_panicked",
+
+    // Webhooks. In no event: readers of those need not know it.
+    /// The webhook did not take the message.
+    #[schemars(skip)]
+    WebhookFailed = "webhook_failed",
 
     // Submissions with nothing left to do.
     /// Another submission is already doing this work.

@@ -28,7 +28,7 @@ pub const LATEST_TOMBSTONES_H: u64 = 7 * 24;
 pub const DEAD_LETTERS_H: u64 = 30 * 24;
 
 /// The stages that consume, and so own retry topics and a dead-letter topic.
-pub const STAGES: [&str; 5] = ["admit", "record", "scrape", "detect", "score"];
+pub const STAGES: [&str; 6] = ["admit", "record", "scrape", "detect", "score", "webhook"];
 
 /// The topic a stage of [`STAGES`] consumes, its retry topics apart; `None` for any other name.
 #[must_use]
@@ -38,6 +38,7 @@ pub fn input(stage: &str) -> Option<&'static str> {
         "record" | "scrape" => Some(SUBMISSIONS),
         "detect" => Some(POSTS),
         "score" => Some(DETECTIONS),
+        "webhook" => Some(RESULTS),
         _ => None,
     }
 }

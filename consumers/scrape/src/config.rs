@@ -1,11 +1,12 @@
 //! Settings of the scrape stage. Defaults are what the site took in September 2026; none of it is promised, so all of it is
 //! configuration.
 
+use std::time::Duration;
+
+use outbound::{ClientConfig, HostPattern, UrlPolicy};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
-
-use crate::net::{HostPattern, UrlPolicy};
 
 /// Everything the stage can be told.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -87,6 +88,18 @@ impl Default for NetworkConfig {
             connect_timeout_ms: 5_000,
             media_hosts: vec!["*.cdninstagram.com".into(), "*.fbcdn.net".into()],
             allow_loopback: false,
+        }
+    }
+}
+
+impl NetworkConfig {
+    /// How requests are made.
+    #[must_use]
+    pub fn client(&self) -> ClientConfig<'_> {
+        ClientConfig {
+            user_agent: &self.user_agent,
+            connect_timeout: Duration::from_millis(self.connect_timeout_ms),
+            allow_loopback: self.allow_loopback,
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The scrape stage: from a submitted URL to the post and its stored media.
 //!
 //! - [`config`]: everything that may change when the site does, and every cap;
-//! - [`net`]: one HTTP client that can't be led to an address it must not reach;
 //! - [`upstream`]: the port and its adapters: anonymous web, embed page, operator's session;
 //! - [`media`]: pictures and videos, capped in size, time and pixels before anything decodes them;
 //! - [`budget`]: how many requests a minute; [`circuit`]: when to make none at all;
@@ -15,7 +14,6 @@ pub mod config;
 pub mod kept;
 pub mod media;
 pub mod metrics;
-pub mod net;
 pub mod stage;
 pub mod upstream;
 

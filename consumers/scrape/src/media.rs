@@ -14,8 +14,8 @@ use url::Url;
 use crate::{
     config::{InvalidConfig, MediaConfig, ScrapeConfig},
     metrics::Metrics,
-    net::{HttpClient, Limits, NetError, UrlPolicy},
 };
+use outbound::{HttpClient, Limits, NetError, UrlPolicy};
 
 mod inspect;
 

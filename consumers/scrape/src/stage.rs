@@ -30,9 +30,9 @@ use crate::{
     kept::Kept,
     media::Downloader,
     metrics::Metrics,
-    net::{ClientError, HttpClient, SystemLookup},
     upstream::{self, FetchedPost, Upstream, UpstreamError},
 };
+use outbound::{ClientError, HttpClient, SystemLookup};
 
 const NAME: &str = "scrape";
 /// Progress after this stage, percent.
@@ -84,7 +84,7 @@ impl ScrapeStage {
         ends: EndMetrics,
     ) -> Result<Self, SetupError> {
         let metrics = Metrics::register(registry)?;
-        let http = HttpClient::new(&config.network, Arc::new(SystemLookup))?;
+        let http = HttpClient::new(&config.network.client(), Arc::new(SystemLookup))?;
         let reuse = CacheMetrics::register(registry, "instagram")?;
         let kept = Kept::new(reuse, clock.clone(), store.policy().post_reuse_s);
         Ok(Self {

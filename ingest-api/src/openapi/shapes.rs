@@ -7,7 +7,12 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 /// Schemas of requests: their members need not all be there.
-pub const REQUESTS: &[&str] = &["AnalyzeRequest", "BatchRequest", "FeedbackRequest"];
+pub const REQUESTS: &[&str] = &[
+    "AnalyzeRequest",
+    "BatchRequest",
+    "FeedbackRequest",
+    "WebhookRequest",
+];
 
 /// The header that makes a request one that may be sent again.
 #[derive(Debug, IntoParams)]
@@ -70,6 +75,25 @@ pub struct FeedbackRequest {
         example = "The picture is from 2019."
     )]
     pub comment: Option<String>,
+}
+
+/// Where to tell, and of what.
+#[derive(Debug, ToSchema)]
+pub struct WebhookRequest {
+    /// Address that messages are posted to: https, a public host by its name, the usual port.
+    #[schema(
+        max_length = 2000,
+        pattern = r"^https://[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?\.example/[a-z0-9/]{0,100}$",
+        example = "https://hooks.partner.example/trustcard"
+    )]
+    pub url: String,
+    /// `analysis.completed`, `analysis.failed`, `batch.completed`; all of them when it is not given.
+    #[schema(
+        min_items = 1,
+        max_items = 3,
+        pattern = r"^(analysis\.completed|analysis\.failed|batch\.completed)$"
+    )]
+    pub events: Option<Vec<String>>,
 }
 
 /// What a probe is told.

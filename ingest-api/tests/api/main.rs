@@ -23,3 +23,4 @@ mod security;
 mod submit;
 mod support;
 mod urls;
+mod webhooks;

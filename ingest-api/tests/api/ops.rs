@@ -23,6 +23,7 @@ async fn all_beat(api: &Api, circuit: &str) {
     beat(api, "admit", json!({})).await;
     beat(api, "record", json!({})).await;
     beat(api, "score", json!({})).await;
+    beat(api, "webhook", json!({})).await;
     beat(api, "scrape", json!({ "circuit": circuit, "lag": 7 })).await;
     let models = json!(["clip-linear@1"]);
     beat(

@@ -135,6 +135,7 @@ impl Api {
             policy,
             blobs: blobs.clone(),
             publisher: publisher.clone(),
+            webhook_addresses: outbound::UrlPolicy::any_host(false),
             monitor: Monitor::new(kafka, vec![record], Vec::new(), clock.clone()).unwrap(),
             clock: clock.clone(),
             readiness: readiness.clone(),

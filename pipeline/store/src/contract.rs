@@ -29,6 +29,7 @@ pub(crate) mod operations;
 pub(crate) mod order;
 pub(crate) mod quotas;
 pub(crate) mod reuse;
+pub(crate) mod webhooks;
 
 /// Runs every rule on the store that `$open` gives, a pair of `Arc<dyn Store>` and whatever must outlive it.
 macro_rules! contract_tests {
@@ -75,6 +76,10 @@ macro_rules! contract_tests {
             idempotency::a_key_is_its_callers_alone_and_only_for_a_time,
             quotas::what_was_set_last_stands,
             quotas::of_many_leases_of_one_number_one_is_added,
+            webhooks::a_webhook_is_kept_as_it_was_made_until_it_is_dropped,
+            webhooks::attempts_come_newest_first_and_only_for_a_time,
+            webhooks::whoever_claims_is_an_owner_before_the_result,
+            webhooks::a_batch_of_a_holder_is_open_until_it_is_closed,
             intake::a_single_submission_is_pending_at_once,
             intake::a_batch_item_has_no_row_before_it_is_projected,
             intake::a_retracted_single_was_never_there,

@@ -33,6 +33,7 @@ mod reader;
 mod reuse;
 mod row;
 mod schema;
+mod webhooks;
 mod writer;
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod keys;
 mod quotas;
 mod reuse;
 mod state;
+mod webhooks;
 
 pub use feedback::{Feedback, Opinion, Vote, VoteComment, VoteSummary, Votes};
 pub(crate) use idempotency::{Attempt, Fate, Meeting};
@@ -32,6 +33,7 @@ pub use quotas::{Lease, Quota, Quotas};
 pub use reuse::{KeptPost, Reuse};
 pub use state::{AnalysisRow, AnalysisState, Status, Work, begins_new_run};
 pub(crate) use state::{Ended, state_of};
+pub use webhooks::{Attempted, OpenBatch, Owner, Webhook, Webhooks};
 
 /// Why the store did not do as asked.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +82,8 @@ pub struct StorePolicy {
     pub idempotency_ttl_s: u64,
     /// A request that took its key and did not end is believed to be worked on this long, in seconds: longer than any takes.
     pub in_flight_s: u64,
+    /// What became of attempts to tell a webhook is kept this long, in seconds.
+    pub webhook_log_s: u64,
 }
 
 impl Default for StorePolicy {
@@ -93,18 +97,29 @@ impl Default for StorePolicy {
             finding_reuse_s: 30 * day,
             idempotency_ttl_s: day,
             in_flight_s: 60,
+            webhook_log_s: 30 * day,
         }
     }
 }
 
 /// Everything: what a role holds as `Arc<dyn Store>`.
 pub trait Store:
-    Intake + Idempotency + Analyses + Batches + Reuse + Feedback + Keys + Quotas + Operations
+    Intake + Idempotency + Analyses + Batches + Reuse + Feedback + Keys + Quotas + Webhooks + Operations
 {
 }
 
-impl<T: Intake + Idempotency + Analyses + Batches + Reuse + Feedback + Keys + Quotas + Operations>
-    Store for T
+impl<
+    T: Intake
+        + Idempotency
+        + Analyses
+        + Batches
+        + Reuse
+        + Feedback
+        + Keys
+        + Quotas
+        + Webhooks
+        + Operations,
+> Store for T
 {
 }
 

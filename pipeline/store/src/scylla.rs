@@ -39,6 +39,7 @@ mod rows;
 mod statements;
 mod tls;
 mod totals;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;

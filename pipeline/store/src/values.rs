@@ -7,6 +7,7 @@ use schemas::{
     Submission,
     events::{result::Outcome, submission::Origin},
     identity::RunCause::{self, DeadLetterReplay, Rescore, Submission as Submitted},
+    webhook::Kind,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
@@ -144,6 +145,15 @@ pub(crate) fn status_from(name: &str) -> Result<Status> {
 
 pub(crate) fn role_from(name: &str) -> Result<KeyRole> {
     KeyRole::from_name(name).ok_or_else(|| StoreError::Corrupt(format!("{name} is no role")))
+}
+
+pub(crate) fn kind_from(name: &str) -> Result<Kind> {
+    Kind::from_name(name).ok_or_else(|| StoreError::Corrupt(format!("webhooks tell of no {name}")))
+}
+
+/// A status of HTTP.
+pub(crate) fn status_code(status: i32) -> Result<u16> {
+    u16::try_from(status).map_err(|_| StoreError::Corrupt(format!("{status} is no status")))
 }
 
 pub(crate) fn opinion_from(name: &str) -> Result<Opinion> {

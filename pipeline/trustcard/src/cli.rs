@@ -34,6 +34,8 @@ pub enum Command {
     Detect(RoleArgs),
     /// Run the score stage alone, or explain a score
     Score(crate::explain::args::ScoreArgs),
+    /// Tell partners, alone, when their analyses and batches have ended
+    Webhook(RoleArgs),
     /// Watch how far consumer groups are behind, as metrics; needs the broker and nothing else
     Monitor,
     /// Send posts for analysis
@@ -80,18 +82,22 @@ impl Command {
                 | Self::Record(_)
                 | Self::Scrape(_)
                 | Self::Detect(_)
+                | Self::Webhook(_)
                 | Self::Monitor
         )
     }
 
-    /// Whether the HTTP API is part of it, or of what it shows.
+    /// Whether the settings of the HTTP API are part of it or of what it shows, its secret for one.
     #[must_use]
     pub const fn serves_api(&self) -> bool {
         #[cfg(feature = "sample-site")]
         if matches!(self, Self::Demo(_)) {
             return true;
         }
-        matches!(self, Self::Up(_) | Self::Api(_) | Self::CheckConfig(_))
+        matches!(
+            self,
+            Self::Up(_) | Self::Api(_) | Self::Webhook(_) | Self::CheckConfig(_)
+        )
     }
 
     /// Its name, part of the service's name in traces.
@@ -106,6 +112,7 @@ impl Command {
             Self::Scrape(_) => "scrape",
             Self::Detect(_) => "detect",
             Self::Score(_) => "score",
+            Self::Webhook(_) => "webhook",
             Self::Monitor => "monitor",
             Self::Submit(_) => "submit",
             Self::Batch(_) => "batch",

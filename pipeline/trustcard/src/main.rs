@@ -102,6 +102,7 @@ async fn run(command: cli::Command, settings: settings::Settings) -> Result<bool
             Some(command) => return explain::run(command, &settings).await,
             None => roles::run(roles::Role::Score, args.role, settings).await?,
         },
+        Command::Webhook(args) => roles::run(roles::Role::Webhook, args, settings).await?,
         Command::Monitor => roles::monitor::run(settings).await?,
         Command::Submit(args) => return client::submit::run(args).await,
         Command::Batch(args) => return client::batch::run(args).await,

@@ -14,6 +14,7 @@ use score::{ScoreStage, Scorer};
 use scrape::ScrapeStage;
 use serde_json::json;
 use tokio::{net::TcpListener, task::JoinSet};
+use webhook::{Batches, Sender, WebhookStage};
 
 use crate::{
     cli::RoleArgs,
@@ -42,6 +43,8 @@ pub enum Role {
     Detect,
     /// Computes scores.
     Score,
+    /// Tells partners.
+    Webhook,
 }
 
 /// The tasks of a process; the first to end early ends it.
@@ -129,6 +132,29 @@ pub async fn start_stage(
             );
             heartbeat::start("score", || json!({}), parts, shutdown, tasks);
             run_stage(stage, &stages.score, parts, shutdown, tasks);
+        }
+        Role::Webhook => {
+            let (config, store, clock) = (
+                &parts.settings.webhook,
+                parts.rows.store.clone(),
+                parts.clock.clone(),
+            );
+            let sender = Arc::new(Sender::new(
+                config,
+                parts.settings.api.secret_key.clone(),
+                store.clone(),
+                clock.clone(),
+                webhook::Metrics::register(&parts.registry)?,
+            )?);
+            let batches = Batches::new(config, sender.clone(), store.clone(), clock.clone());
+            let until = shutdown.clone();
+            tasks.spawn(async move {
+                batches.run(until).await;
+                Ok(())
+            });
+            let stage = WebhookStage::new(sender, store, clock);
+            heartbeat::start("webhook", || json!({}), parts, shutdown, tasks);
+            run_stage(stage, &stages.webhook, parts, shutdown, tasks);
         }
     }
     Ok(())

@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 
 use detect::DetectConfig;
-use engine::{RunnerConfig, lag::LagConfig, telemetry::TelemetryConfig};
+use engine::{
+    RunnerConfig, halt::LimitsConfig, lag::LagConfig, retry::RetryConfig,
+    telemetry::TelemetryConfig,
+};
 use ingest_api::{ApiConfig, admit::AdmitConfig};
 use score::ScoringConfig;
 use scrape::ScrapeConfig;
 use serde::{Deserialize, Serialize};
 use store::StorePolicy;
+use webhook::WebhookConfig;
 
 mod check;
 mod database;
@@ -52,6 +56,8 @@ pub struct Settings {
     pub scoring: ScoringConfig,
     /// How each stage is run.
     pub stages: Stages,
+    /// Telling partners.
+    pub webhook: WebhookConfig,
     /// How much bulk is let follow.
     pub admit: AdmitConfig,
     /// Which groups' lag is watched, and how often.
@@ -119,6 +125,8 @@ pub struct Stages {
     pub detect: RunnerConfig,
     /// Many at once, as for `record`.
     pub score: RunnerConfig,
+    /// Many at a time: they wait for receivers.
+    pub webhook: RunnerConfig,
 }
 
 impl Default for Stages {
@@ -134,6 +142,22 @@ impl Default for Stages {
             scrape: run(1, 64),
             detect: run(1, 8),
             score: run(64, 2),
+            webhook: RunnerConfig {
+                retry: RetryConfig {
+                    attempts: 2,
+                    initial_ms: 1_000,
+                    ..RetryConfig::default()
+                },
+                // A receiver may be away for hours.
+                retry_topics_ms: vec![60_000, 20 * 60_000, 4 * 3_600_000],
+                // A receiver that is gone is not the stage's fault.
+                limits: LimitsConfig {
+                    run_length: 0,
+                    window: 100_000,
+                    ratio: 1.0,
+                },
+                ..run(1, 256)
+            },
         }
     }
 }
@@ -148,6 +172,7 @@ impl Stages {
             &mut self.scrape,
             &mut self.detect,
             &mut self.score,
+            &mut self.webhook,
         ];
         for stage in all {
             stage.retry_topics_ms = delays_ms.to_vec();
@@ -174,6 +199,7 @@ impl Settings {
             ("scrape", &stages.scrape),
             ("detect", &stages.detect),
             ("score", &stages.score),
+            ("webhook", &stages.webhook),
         ];
         let under = |section: &str, problems: Vec<String>| -> Vec<String> {
             let sentences = problems.iter();
@@ -195,6 +221,8 @@ impl Settings {
         problems.extend(under("database", self.database.problems()));
         let topics = self.topics.problems(runners.map(|(_, runner)| runner));
         problems.extend(under("topics", topics));
+        let webhook = self.webhook.problems().into_iter().map(str::to_owned);
+        problems.extend(under("webhook", webhook.collect()));
         problems.extend(under("admit", self.admit.problems()));
         problems.extend(under("monitor", self.monitor.problems()));
         if self.embedded.partitions == 0 {

@@ -103,7 +103,7 @@ impl Up {
         let parts = ground.parts;
         let (shutdown, mut tasks) = (Shutdown::new(), Tasks::new());
         parts.end_on_signal(&shutdown)?;
-        for role in [Role::Record, Role::Scrape, Role::Score] {
+        for role in [Role::Record, Role::Scrape, Role::Score, Role::Webhook] {
             roles::start_stage(role, &parts, &shutdown, &mut tasks).await?;
         }
         let runtime = roles::start_detect(&parts, &shutdown, &mut tasks).await?;

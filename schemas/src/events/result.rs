@@ -8,7 +8,11 @@ use uuid::Uuid;
 
 use super::detections::Status;
 use super::scraped::PostKind;
-use crate::{Event, PostRef, Reason, Run, topics};
+use crate::{
+    DecodeError, Deletion, Event, Input, PostRef, Reason, Run, decode,
+    envelope::{Headers, text},
+    topics,
+};
 
 /// The terminal result of one run of an analysis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -47,6 +51,24 @@ pub struct AnalysisResult {
     pub created_at: Timestamp,
     /// Timestamp of the record the result was derived from.
     pub completed_at: Timestamp,
+}
+
+/// What `trustcard.results` carries.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FromResults {
+    /// The end of a run.
+    Ended(Box<AnalysisResult>),
+    /// A tombstone: the analysis was deleted.
+    Gone,
+}
+
+impl Input for FromResults {
+    fn read(headers: &(impl Headers + ?Sized), value: Option<&[u8]>) -> Result<Self, DecodeError> {
+        if text(headers, "ce_type") == Some(Deletion::TYPE) {
+            return Ok(Self::Gone);
+        }
+        decode(headers, value).map(|result| Self::Ended(Box::new(result)))
+    }
 }
 
 /// How a run ended.

@@ -1,9 +1,6 @@
 //! What a read-committed reader of a topic sees, from its beginning to its present end.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use rdkafka::{
@@ -12,6 +9,7 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     message::Headers as _,
 };
+use tokio::time::Instant;
 
 /// A record as it stands on its topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +93,8 @@ fn wait_for_transactions(reader: &BaseConsumer, bootstrap: &str, topic: &str, pa
                 Instant::now() < deadline,
                 "{topic}/{partition}: a transaction stays open"
             );
-            std::thread::sleep(TURN);
+            // It has nothing to read; this is a wait.
+            let _ = uncommitted.poll(TURN);
         }
     }
 }

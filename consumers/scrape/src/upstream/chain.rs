@@ -13,8 +13,8 @@ use crate::{
     circuit::Ticket,
     config::{InvalidConfig, ScrapeConfig},
     metrics::Metrics,
-    net::HttpClient,
 };
+use outbound::HttpClient;
 
 struct Chain {
     session: Option<Session>,

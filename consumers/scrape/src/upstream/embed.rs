@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use reqwest::Method;
+use outbound::Method;
 use schemas::{
     PostRef,
     events::scraped::{Author, MediaKind, Post, PostKind},

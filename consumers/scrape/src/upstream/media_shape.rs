@@ -9,7 +9,7 @@ use schemas::{
 use serde_json::Value;
 
 use super::{Adapter, FetchedPost, UpstreamError, answers::shape_changed};
-use crate::net::{UrlPolicy, UrlRefused};
+use outbound::{UrlPolicy, UrlRefused};
 
 /// What a post may hold.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use reqwest::Method;
+use outbound::Method;
 use schemas::PostRef;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use reqwest::{
+use outbound::{
     Method, RequestBuilder,
     header::{COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE},
 };
@@ -24,8 +24,8 @@ use crate::{
     circuit::Ticket,
     config::{InvalidConfig, ScrapeConfig},
     metrics::Metrics,
-    net::{Answer, HttpClient, Limits, UrlPolicy},
 };
+use outbound::{Answer, HttpClient, Limits, UrlPolicy};
 
 const CSRF_COOKIE: &str = "csrftoken";
 const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrftoken");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use reqwest::Method;
+use outbound::Method;
 use schemas::PostRef;
 use serde_json::{Value, json};
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use outbound::SystemLookup;
 use schemas::{PostRef, events::scraped::PostKind};
 use serde_json::{Value, json};
 use trustcard_scrape::{
@@ -9,7 +10,6 @@ use trustcard_scrape::{
     circuit::Breaker,
     config::CircuitConfig,
     metrics::Metrics,
-    net::SystemLookup,
     upstream::{FetchedPost, Upstream, UpstreamError, connect},
 };
 use wiremock::{

@@ -11,10 +11,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use trustcard_scrape::{
-    config::NetworkConfig,
-    net::{HostPattern, HttpClient, Limits, Lookup, NetError, SystemLookup, UrlPolicy, UrlRefused},
+use outbound::{
+    HostPattern, HttpClient, Limits, Lookup, NetError, SystemLookup, UrlPolicy, UrlRefused,
 };
+use trustcard_scrape::config::NetworkConfig;
 use url::Url;
 
 use crate::origin::{Origin, moved, ok};
@@ -29,7 +29,7 @@ pub fn client(allow_loopback: bool, lookup: Arc<dyn Lookup>) -> HttpClient {
         allow_loopback,
         ..NetworkConfig::default()
     };
-    HttpClient::new(&network, lookup).unwrap()
+    HttpClient::new(&network.client(), lookup).unwrap()
 }
 
 pub fn policy(allow_loopback: bool) -> UrlPolicy {
@@ -127,7 +127,7 @@ async fn loopback_in_any_spelling_gets_no_connection_where_it_is_not_allowed() {
             "{url}: {refused}"
         );
         // The client itself makes no request for a scheme it doesn't know.
-        let Ok(request) = client.request(reqwest::Method::GET, parsed).build() else {
+        let Ok(request) = client.request(outbound::Method::GET, parsed).build() else {
             continue;
         };
         let refused = client

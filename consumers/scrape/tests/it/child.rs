@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use trustcard_scrape::net::SystemLookup;
+use outbound::SystemLookup;
 use url::Url;
 
 use crate::{
@@ -81,8 +81,7 @@ async fn child_gets_its_target() {
 #[ignore = "run by the tests above, with an environment of their own"]
 async fn child_needs_certificates() {
     let network = trustcard_scrape::config::NetworkConfig::default();
-    let error =
-        trustcard_scrape::net::HttpClient::new(&network, Arc::new(SystemLookup)).unwrap_err();
+    let error = outbound::HttpClient::new(&network.client(), Arc::new(SystemLookup)).unwrap_err();
     assert!(
         error.to_string().contains("install ca-certificates"),
         "{error}"

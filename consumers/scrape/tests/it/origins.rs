@@ -3,13 +3,13 @@
 use std::{io::Cursor, sync::Arc, time::Duration};
 
 use image::{DynamicImage, ImageFormat, RgbImage};
+use outbound::SystemLookup;
 use schemas::{Reason, events::scraped::MediaKind};
 use trustcard_scrape::{
     ScrapeConfig,
     config::MediaConfig,
     media::{Download, Downloader},
     metrics::Metrics,
-    net::SystemLookup,
 };
 use url::Url;
 

@@ -193,6 +193,8 @@ fn claim(
 ) -> Result<Claim> {
     let (id, run, now_ms) = (submission.analysis_id, submission.run, now.as_millisecond());
     items::register(connection, submission, Status::Processing)?;
+    // Before the result can be there: who is told of it is asked then.
+    listing::own(connection, submission, after(now_ms, policy.analysis_ttl_s))?;
     let mut kept = Kept::load(connection, id, now_ms)?;
     kept.facts.submitted(submission);
     let verdict = kept.facts.verdict(run, policy);

@@ -8,7 +8,7 @@ use super::{SqliteStore, row};
 use crate::Result;
 
 /// Tables whose rows expire each alone.
-const PLAIN: [&str; 9] = [
+const PLAIN: [&str; 11] = [
     "DELETE FROM latest WHERE post_id IN (SELECT post_id FROM latest WHERE expires_ms <= ?1 LIMIT ?2)",
     "DELETE FROM posts WHERE rowid IN (SELECT rowid FROM posts WHERE expires_ms <= ?1 LIMIT ?2)",
     "DELETE FROM findings WHERE (sha256, detector) IN
@@ -22,6 +22,9 @@ const PLAIN: [&str; 9] = [
     "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE expires_ms <= ?1 LIMIT ?2)",
     "DELETE FROM quota_leases WHERE (holder, day) IN
          (SELECT holder, day FROM quota_leases WHERE expires_ms <= ?1 LIMIT ?2)",
+    "DELETE FROM webhook_attempts WHERE (webhook_id, at_ms, message_id) IN
+         (SELECT webhook_id, at_ms, message_id FROM webhook_attempts WHERE expires_ms <= ?1 LIMIT ?2)",
+    "DELETE FROM open_batches WHERE batch_id IN (SELECT batch_id FROM open_batches WHERE expires_ms <= ?1 LIMIT ?2)",
     "DELETE FROM dead_letters WHERE rowid IN (SELECT rowid FROM dead_letters WHERE expires_ms <= ?1 LIMIT ?2)",
 ];
 

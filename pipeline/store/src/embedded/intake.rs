@@ -62,6 +62,7 @@ fn write_batch(
     policy: &StorePolicy,
     now: Timestamp,
 ) -> Result<()> {
+    let expires_ms = after(now.as_millisecond(), policy.analysis_ttl_s);
     connection
         .prepare_cached(
             "INSERT INTO batches (batch_id, owner, duplicates, rejected, created_ms, expires_ms)
@@ -73,8 +74,15 @@ fn write_batch(
             batch.duplicates,
             batch.rejected,
             now.as_millisecond(),
-            after(now.as_millisecond(), policy.analysis_ttl_s),
+            expires_ms,
         ])?;
+    if let Some(owner) = &batch.owner {
+        connection
+            .prepare_cached(
+                "INSERT INTO open_batches (batch_id, owner, expires_ms) VALUES (?1, ?2, ?3) ON CONFLICT (batch_id) DO NOTHING",
+            )?
+            .execute(params![batch.batch_id, owner, expires_ms])?;
+    }
     for (chunk, items) in chunks(batch, submissions) {
         write_chunk(connection, batch.batch_id, chunk, &items)?;
     }

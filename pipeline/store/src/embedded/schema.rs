@@ -12,7 +12,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 128;
 
 /// Step `n` leads to `user_version` `n + 1`. Steps that were released are never changed.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
     r"
 CREATE TABLE settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -214,6 +214,36 @@ CREATE INDEX quota_leases_expiry ON quota_leases (expires_ms);
 ",
     r"
 CREATE INDEX items_failed ON items (analysis_id, run_ms) WHERE status = 'failed';
+",
+    r"
+-- Where holders of keys want to be told. Secrets are derived, never kept.
+CREATE TABLE webhooks (
+    webhook_id BLOB PRIMARY KEY,
+    holder TEXT NOT NULL,
+    url TEXT NOT NULL,
+    kinds TEXT NOT NULL,
+    created_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What became of each attempt to tell one.
+CREATE TABLE webhook_attempts (
+    webhook_id BLOB NOT NULL,
+    at_ms INTEGER NOT NULL,
+    message_id BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    subject BLOB NOT NULL,
+    attempt INTEGER NOT NULL,
+    status INTEGER,
+    problem TEXT,
+    expires_ms INTEGER NOT NULL,
+    PRIMARY KEY (webhook_id, at_ms, message_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX webhook_attempts_expiry ON webhook_attempts (expires_ms);
+CREATE INDEX owned_by_analysis ON owned (analysis_id, owner);
+
+-- Batches of holders of keys that nobody was told of as ended.
+CREATE TABLE open_batches (batch_id BLOB PRIMARY KEY, owner TEXT NOT NULL, expires_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX open_batches_expiry ON open_batches (expires_ms);
 ",
 ];
 

@@ -33,6 +33,8 @@ impl ScyllaStore {
         futures::try_join!(
             self.register(submission, Status::Processing),
             self.project_facts(submission, now_ms),
+            // Before the result can be there: who is told of it is asked then.
+            self.put_owner(submission),
         )?;
         let (mut loaded, grants) = futures::try_join!(self.load(id, now_ms), self.grants(id))?;
         let verdict = loaded.facts.verdict(run, &self.policy);

@@ -88,7 +88,11 @@ impl ScyllaStore {
             ttl,
             timestamp,
         );
-        self.write(&self.statements.put_batch, values).await
+        self.write(&self.statements.put_batch, values).await?;
+        match &batch.owner {
+            Some(holder) => self.open_batch(batch.batch_id, holder).await,
+            None => Ok(()),
+        }
     }
 
     async fn retract_one(&self, submission: &Submission) -> Result<()> {

@@ -133,6 +133,19 @@ statements! {
     lease: "SELECT number, lease_id, minute, minute_used, hour, hour_used, day_used FROM quota_leases
             WHERE holder = ? AND day = ? LIMIT 1";
     lease_id: "SELECT lease_id FROM quota_leases WHERE holder = ? AND day = ? AND number = ?";
+    // webhooks
+    put_webhook: "INSERT INTO webhooks (part, webhook_id, holder, url, kinds, created_ms) VALUES (0, ?, ?, ?, ?, ?)";
+    webhooks: "SELECT webhook_id, holder, url, kinds, created_ms FROM webhooks WHERE part = 0";
+    drop_webhook: "DELETE FROM webhooks WHERE part = 0 AND webhook_id = ?";
+    put_webhook_attempt: "INSERT INTO webhook_attempts (webhook_id, day, at_ms, message_id, kind, subject, attempt, status, problem)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TTL ?";
+    webhook_attempts: "SELECT at_ms, message_id, kind, subject, attempt, status, problem FROM webhook_attempts
+            WHERE webhook_id = ? AND day = ? LIMIT ?";
+    put_owner: "INSERT INTO owners (analysis_id, owner, submitted_ms) VALUES (?, ?, ?) USING TTL ? AND TIMESTAMP ?";
+    owners: "SELECT owner, submitted_ms FROM owners WHERE analysis_id = ?";
+    put_open_batch: "INSERT INTO open_batches (shard, batch_id, owner) VALUES (?, ?, ?) USING TTL ?";
+    open_batches: "SELECT batch_id, owner FROM open_batches WHERE shard = ?";
+    drop_open_batch: "DELETE FROM open_batches WHERE shard = ? AND batch_id = ?";
     // operations
     ping: "SELECT part FROM heartbeats WHERE part = 0 LIMIT 1";
     beats: "SELECT beat, kept_ms FROM heartbeats WHERE part = 0";

@@ -6,11 +6,12 @@
 use jiff::Timestamp;
 use schemas::{
     Detections, PostScraped, Record, Run, Submission,
-    dead_letter::{replays, sent_back},
+    dead_letter::{DeadLetter, replays, sent_back},
     decode,
     events::result::Outcome,
     identity::RunCause,
     rerun::{Step, rerun},
+    retry::Retry,
     topics,
 };
 use store::{AnalysisRow, ProgressStep, Store, StoreError};
@@ -91,6 +92,9 @@ impl Judge<'_> {
         if !letter.exact {
             return Ok(Fate::Refused("a header of it can't be copied exactly"));
         }
+        if self.stage == "webhook" {
+            return Ok(Fate::AsItWas(self.told_again(letter, told)));
+        }
         let back = Record {
             topic: told.topic.clone(),
             headers: sent_back(own),
@@ -101,6 +105,24 @@ impl Judge<'_> {
             "score" => self.step::<Detections>(back).await,
             _ => self.step::<Submission>(back).await,
         }
+    }
+
+    /// A result must not stand on its topic twice: other consumers read it too. So it goes to the stage's own retry topic, due at once.
+    fn told_again(&self, letter: &Letter, told: &DeadLetter) -> Record {
+        let retry = Retry {
+            due_ms: self.now.as_millisecond(),
+            attempts: 0,
+            first_failure: told.first_failure,
+            topic: told.topic.clone(),
+            partition: told.partition,
+            offset: told.offset,
+            timestamp_ms: told.timestamp_ms,
+        };
+        let original = Record {
+            headers: sent_back(letter.original_headers()),
+            ..letter.record.clone()
+        };
+        retry.record(self.stage, 1, original)
     }
 
     async fn step<E: Step>(&self, back: Record) -> Result<Fate, StoreError> {
@@ -180,6 +202,7 @@ fn input(stage: &str) -> &'static str {
         "detect" => topics::POSTS,
         "score" => topics::DETECTIONS,
         "admit" => topics::SUBMISSIONS_BULK,
+        "webhook" => topics::RESULTS,
         _ => topics::SUBMISSIONS,
     }
 }

@@ -44,6 +44,7 @@ pub fn start(
         blobs: parts.blobs.clone(),
         publisher: Publisher::new(&parts.kafka, "trustcard-api", ACK_TIMEOUT, MAX_WAITING)
             .context("the API's producer can't be made")?,
+        webhook_addresses: parts.settings.webhook.policy(),
         monitor: monitor::of(&parts.kafka, &[], parts.clock.clone())?,
         clock: parts.clock.clone(),
         readiness: parts.readiness.clone(),

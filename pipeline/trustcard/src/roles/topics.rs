@@ -84,6 +84,7 @@ fn needed(role: Role) -> Vec<String> {
             &["score"],
             &[topics::DETECTIONS, topics::RESULTS, topics::RESULTS_LATEST],
         ),
+        Role::Webhook => (&["webhook"], &[topics::RESULTS]),
     };
     let others = others.iter().map(ToString::to_string);
     let own = stages.iter().flat_map(|stage| {

@@ -42,6 +42,7 @@ const LISTS: &[&str] = &[
     "stages.scrape.retry_topics_ms",
     "stages.detect.retry_topics_ms",
     "stages.score.retry_topics_ms",
+    "stages.webhook.retry_topics_ms",
     "monitor.groups",
 ];
 

@@ -72,8 +72,8 @@ impl Ground {
     }
 }
 
-/// Every topic, and the groups that must have read a record before it may be forgotten. Results and dead letters have none:
-/// there they are rolling windows.
+/// Every topic, and the groups that must have read a record before it may be forgotten. The newest results and dead letters have
+/// none: there they are rolling windows.
 fn embedded_topics(partitions: u32) -> Vec<EmbeddedTopic> {
     let required = |topic: &str| -> &[&str] {
         match topic {
@@ -81,6 +81,7 @@ fn embedded_topics(partitions: u32) -> Vec<EmbeddedTopic> {
             topics::SUBMISSIONS_BULK => &["admit"],
             topics::POSTS => &["detect"],
             topics::DETECTIONS => &["score"],
+            topics::RESULTS => &["webhook"],
             _ => topics::STAGES
                 .iter()
                 .find(|stage| topics::retries(stage).iter().any(|retry| retry == topic))

@@ -10,14 +10,16 @@ use std::{
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Every room with the rooms it may depend on:
-/// `schemas ← engine, store ← ingest-api, scrape, detect, score ← trustcard ← tests`. Rooms of one rank never name each other. The
+/// `schemas ← engine, store, outbound ← ingest-api, scrape, detect, score, webhook ← trustcard ← tests`. Rooms of one rank never name each other. The
 /// client is a caller's, and knows none of them.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("trustcard-schemas", &[]),
     ("trustcard-engine", &["trustcard-schemas"]),
     ("trustcard-store", &["trustcard-schemas"]),
-    ("trustcard-ingest-api", PIPELINE),
-    ("trustcard-scrape", PIPELINE),
+    ("trustcard-ingest-api", WAY_OUT),
+    ("trustcard-outbound", &[]),
+    ("trustcard-scrape", WAY_OUT),
+    ("trustcard-webhook", WAY_OUT),
     ("trustcard-detect", PIPELINE),
     ("trustcard-score", PIPELINE),
     ("trustcard-client", &[]),
@@ -27,8 +29,10 @@ const ROOMS: [(&str, &[&str]); 12] = [
             "trustcard-schemas",
             "trustcard-engine",
             "trustcard-store",
+            "trustcard-outbound",
             "trustcard-ingest-api",
             "trustcard-scrape",
+            "trustcard-webhook",
             "trustcard-detect",
             "trustcard-score",
             "trustcard-client",
@@ -40,6 +44,13 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("trustcard-sample-site", &[]),
 ];
 const PIPELINE: &[&str] = &["trustcard-schemas", "trustcard-engine", "trustcard-store"];
+/// Those that ask addresses of strangers.
+const WAY_OUT: &[&str] = &[
+    "trustcard-schemas",
+    "trustcard-engine",
+    "trustcard-store",
+    "trustcard-outbound",
+];
 
 /// The rooms of the tests and the benches, which may name anything.
 const TESTS: [&str; 2] = ["trustcard-tests", "trustcard-benches"];
@@ -52,7 +63,7 @@ const OWNED: [(&str, &[&str]); 7] = [
     ("rusqlite", &["trustcard-store"]),
     ("ort", &["trustcard-detect"]),
     ("ort-tract", &["trustcard-detect"]),
-    ("reqwest", &["trustcard-scrape", "trustcard-client"]),
+    ("reqwest", &["trustcard-outbound", "trustcard-client"]),
 ];
 
 /// Rooms that are linked only by a feature that can be turned off.

@@ -28,7 +28,7 @@ async fn the_lag_of_a_running_up_is_in_the_command_and_in_its_metrics() {
     })
     .await;
     assert_eq!(document["complete"], true, "{document}");
-    assert_eq!(document["groups"].as_array().unwrap().len(), 5);
+    assert_eq!(document["groups"].as_array().unwrap().len(), 6);
     let table = command(&["lag", "--data-dir", folder]).output().await;
     let table = String::from_utf8(table.unwrap().stdout).unwrap();
     let headings = ["group", "topic", "lag", "oldest", "state"];

@@ -26,3 +26,4 @@ mod roles;
 mod shutdown;
 mod topics;
 mod tracing;
+mod webhooks;

@@ -172,7 +172,7 @@ impl Described {
                 let request = self.request(operation).header("content-type", media_type);
                 sent += 1;
                 let answer = self.succeeds(operation, request.body(body)).await;
-                for name in ["analysis_id", "batch_id"] {
+                for name in ["analysis_id", "batch_id", "webhook_id"] {
                     if let Some(id) = answer[name].as_str() {
                         self.ids.insert(name.to_owned(), id.to_owned());
                     }
@@ -261,8 +261,7 @@ async fn what_is_refused_is_refused_as_described() {
             let answer = Answer::to(described.request(&operation)).await;
             assert_eq!(answer.status, 401, "{} has no key", operation.path);
             described.check(&operation, &answer);
-        }
-        if operation.about.get("requestBody").is_some() {
+        } else if operation.about.get("requestBody").is_some() {
             let text = described.request(&operation).body("text");
             let answer = Answer::to(text).await;
             assert_eq!(answer.status, 415);

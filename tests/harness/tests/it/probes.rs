@@ -22,7 +22,7 @@ mod real {
         let nodes = "TRUSTCARD__DATABASE__NODES".to_owned();
         cluster.settings.insert(nodes, store.address.clone());
         let roles = cluster
-            .roles(["api", "record", "scrape", "detect", "score"])
+            .roles(["api", "record", "scrape", "detect", "score", "webhook"])
             .await;
         let api = &roles[0].api;
         until("all to be well", async || {

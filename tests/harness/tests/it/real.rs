@@ -5,3 +5,4 @@ mod examples;
 mod fairness;
 mod faults;
 mod secure;
+mod webhooks;

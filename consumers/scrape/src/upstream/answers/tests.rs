@@ -1,4 +1,4 @@
-use reqwest::{StatusCode, header::HeaderValue};
+use outbound::{StatusCode, header::HeaderValue};
 use schemas::Reason;
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::net::HostPattern;
+use outbound::HostPattern;
 
 fn post() -> PostRef {
     PostRef {

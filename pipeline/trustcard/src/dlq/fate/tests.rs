@@ -125,6 +125,31 @@ async fn a_run_that_ended_by_its_letter_begins_anew() {
 }
 
 #[tokio::test]
+async fn a_result_that_nobody_was_told_of_goes_to_the_stage_alone() {
+    let bench = bench();
+    let first = submission(0);
+    let failure = Failure {
+        code: Reason::PostUnavailable,
+        message: String::new(),
+        stage: "scrape".to_owned(),
+    };
+    let (id, run, post) = (first.analysis_id, first.run, first.post.clone());
+    let result = AnalysisResult::failed(id, run, None, post, failure, at(6));
+    let record = schemas::encode(topics::RESULTS, &result).unwrap();
+    let letter = letter_of("webhook", topics::RESULTS, record.clone());
+    let Fate::AsItWas(again) = bench.fate("webhook", &letter).await else {
+        panic!("it is not sent");
+    };
+    assert_eq!(again.topic, topics::retry("webhook", 1));
+    assert_eq!((&again.key, &again.value), (&record.key, &record.value));
+    let (retry, original) = Retry::read(&again.headers).unwrap();
+    assert_eq!(retry.due_ms, at(100).as_millisecond());
+    assert_eq!((retry.topic.as_str(), retry.offset), (topics::RESULTS, 9));
+    assert_eq!(replays(original), 1);
+    decode::<AnalysisResult>(original, again.value.as_deref()).unwrap();
+}
+
+#[tokio::test]
 async fn what_nobody_can_read_goes_back_byte_for_byte() {
     let bench = bench();
     let original = Record {

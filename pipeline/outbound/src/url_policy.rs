@@ -76,7 +76,8 @@ pub enum UrlRefused {
 /// and `localhost` too.
 #[derive(Debug, Clone)]
 pub struct UrlPolicy {
-    hosts: Vec<HostPattern>,
+    /// `None` is every public name.
+    hosts: Option<Vec<HostPattern>>,
     allow_loopback: bool,
 }
 
@@ -85,7 +86,16 @@ impl UrlPolicy {
     #[must_use]
     pub fn new(hosts: Vec<HostPattern>, allow_loopback: bool) -> Self {
         Self {
-            hosts,
+            hosts: Some(hosts),
+            allow_loopback,
+        }
+    }
+
+    /// Rules for every name there is: what it resolves to must be public all the same.
+    #[must_use]
+    pub const fn any_host(allow_loopback: bool) -> Self {
+        Self {
+            hosts: None,
             allow_loopback,
         }
     }
@@ -124,7 +134,8 @@ impl UrlPolicy {
         if url.port().is_some() {
             return Err(UrlRefused::Port);
         }
-        if !self.hosts.iter().any(|pattern| pattern.matches(name)) {
+        let on_list = |hosts: &Vec<HostPattern>| hosts.iter().any(|pattern| pattern.matches(name));
+        if !self.hosts.as_ref().is_none_or(on_list) {
             return Err(UrlRefused::Host);
         }
         Ok(())
@@ -160,6 +171,21 @@ mod tests {
             "https://www.site.example/p/x/",
         ] {
             assert!(policy(false).parse(url).is_ok(), "{url}");
+        }
+    }
+
+    #[test]
+    fn any_name_is_no_address_and_no_other_scheme() {
+        let policy = UrlPolicy::any_host(false);
+        assert!(policy.parse("https://hooks.partner.example/x").is_ok());
+        for (url, expected) in [
+            ("http://hooks.partner.example/x", UrlRefused::Scheme),
+            ("https://10.0.0.1/x", UrlRefused::Address),
+            ("https://[::1]/x", UrlRefused::Address),
+            ("https://hooks.partner.example:8443/x", UrlRefused::Port),
+            ("https://a:b@hooks.partner.example/x", UrlRefused::UserInfo),
+        ] {
+            assert_eq!(policy.parse(url).unwrap_err(), expected, "{url}");
         }
     }
 

@@ -12,11 +12,10 @@ use reqwest::{
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use super::{
+use crate::{
     resolver::{AddressRefused, GuardedResolver, Lookup},
     url_policy::{UrlPolicy, UrlRefused},
 };
-use crate::config::NetworkConfig;
 
 /// How many redirects of a media file are followed.
 const MAX_REDIRECTS: usize = 5;
@@ -72,6 +71,17 @@ pub struct Limits {
     pub time: Duration,
 }
 
+/// How requests are made.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientConfig<'a> {
+    /// What the client calls itself.
+    pub user_agent: &'a str,
+    /// Time to connect.
+    pub connect_timeout: Duration,
+    /// Whether loopback may be connected, by http and on any port. For the demo and tests only.
+    pub allow_loopback: bool,
+}
+
 /// The client.
 #[derive(Debug, Clone)]
 pub struct HttpClient(reqwest::Client);
@@ -82,21 +92,21 @@ impl HttpClient {
     /// # Errors
     /// When TLS can't be set up. Where loopback is allowed, missing CA certificates are no error: plain http to loopback needs
     /// none, and every https request fails.
-    pub fn new(network: &NetworkConfig, lookup: Arc<dyn Lookup>) -> Result<Self, ClientError> {
+    pub fn new(config: &ClientConfig<'_>, lookup: Arc<dyn Lookup>) -> Result<Self, ClientError> {
         // An error says that a provider is installed already, which is all that is needed.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let resolver = Arc::new(GuardedResolver::new(lookup, network.allow_loopback));
+        let resolver = Arc::new(GuardedResolver::new(lookup, config.allow_loopback));
         let builder = || {
             reqwest::Client::builder()
                 .no_proxy()
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false)
                 .dns_resolver(Arc::clone(&resolver))
-                .connect_timeout(Duration::from_millis(network.connect_timeout_ms))
-                .user_agent(&network.user_agent)
+                .connect_timeout(config.connect_timeout)
+                .user_agent(config.user_agent)
         };
         let built = builder().build().or_else(|error| {
-            if !network.allow_loopback {
+            if !config.allow_loopback {
                 return Err(error);
             }
             tracing::warn!(

@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::address::is_global;
+use crate::address::is_global;
 
 /// Looks names up.
 #[async_trait]

@@ -1,0 +1,22 @@
+//! Webhooks on Kafka and a CQL server, the roles being processes.
+
+use serde_json::Value;
+use trustcard_tests::cluster::Cluster;
+
+use super::faults::ROOM;
+use crate::webhooks::{VARIABLES, a_partner_is_told};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partner_is_told_of_what_ended() {
+    let _room = ROOM.acquire().await.unwrap();
+    let cluster = Cluster::start(2).await;
+    let create = ["keys", "create", "--holder", "acme", "--json"];
+    let created: Value = serde_json::from_str(&cluster.must(&create).await).unwrap();
+    let mut api = cluster.role("api", &VARIABLES);
+    let mut webhook = cluster.role("webhook", &VARIABLES);
+    let _stages = cluster.roles(["record", "scrape", "detect", "score"]).await;
+    api.ready().await;
+    webhook.ready().await;
+    a_partner_is_told(&api.api, created["key"].as_str().unwrap()).await;
+    assert!(webhook.stop().await.success(), "{}", webhook.logged());
+}

@@ -1,0 +1,140 @@
+//! A partner is told when its analyses and its batch have ended: on embedded parts here, on real servers in [`crate::real`].
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use trustcard_tests::{
+    api::Api,
+    process::{Up, command},
+    wait::until,
+};
+
+/// What roles are told in both tests.
+pub const VARIABLES: [(&str, &str); 1] = [("TRUSTCARD__WEBHOOK__ALLOW_LOOPBACK", "true")];
+
+/// A partner's server. It refuses the first messages, so many.
+#[derive(Clone, Default)]
+struct Receiver {
+    refuse: Arc<AtomicUsize>,
+    /// By `webhook-id`: how often it was taken, and the last that was.
+    taken: Arc<Mutex<BTreeMap<String, (usize, Value)>>>,
+    secret: Arc<Mutex<String>>,
+}
+
+impl Receiver {
+    async fn start(refuse: usize) -> (Self, String) {
+        let receiver = Self {
+            refuse: Arc::new(refuse.into()),
+            ..Self::default()
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let router = Router::new().route("/hook", post(take));
+        let router = router.with_state(receiver.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        (receiver, url)
+    }
+
+    fn taken(&self) -> Vec<(usize, Value)> {
+        self.taken.lock().unwrap().values().cloned().collect()
+    }
+}
+
+async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let text = |name: &str| headers[name].to_str().unwrap().to_owned();
+    let (id, at) = (text("webhook-id"), text("webhook-timestamp"));
+    let secret = receiver.secret.lock().unwrap().clone();
+    let signed = schemas::webhook::sign(&secret, &id, at.parse().unwrap(), &body);
+    if signed != Some(text("webhook-signature")) {
+        return StatusCode::UNAUTHORIZED;
+    }
+    let less = |left: usize| left.checked_sub(1);
+    let refused = receiver
+        .refuse
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    if refused.is_ok() {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
+    let message = serde_json::from_slice(&body).unwrap();
+    let mut taken = receiver.taken.lock().unwrap();
+    let before = taken.get(&id).map_or(0, |(count, _)| *count);
+    taken.insert(id, (before + 1, message));
+    StatusCode::NO_CONTENT
+}
+
+/// Makes a webhook, submits a batch, is told of every analysis and of the batch, each once, and drops the webhook.
+pub async fn a_partner_is_told(api: &Api, key: &str) {
+    let partner = api.keyed(key);
+    let (receiver, url) = Receiver::start(2).await;
+    let ask = json!({ "url": url });
+    let (status, made) = until("the key to be known", async || {
+        let answer = partner.post("/api/webhooks", &ask).await?;
+        (answer.0 != 401).then_some(answer)
+    })
+    .await;
+    assert_eq!(status, 201, "{made}");
+    *receiver.secret.lock().unwrap() = made["secret"].as_str().unwrap().to_owned();
+    let path = format!("/api/webhooks/{}", made["webhook_id"].as_str().unwrap());
+
+    let codes = ["loadtold1", "loadtold2", "DTCdeleted1"];
+    let urls = codes.map(|code| format!("https://www.instagram.com/p/{code}/"));
+    let batch = json!({ "urls": urls });
+    let (status, batch) = partner.post("/api/analyze/batch", &batch).await.unwrap();
+    assert_eq!(status, 202, "{batch}");
+    until("four messages", async || {
+        (receiver.taken().len() >= 4).then_some(())
+    })
+    .await;
+    let taken = receiver.taken();
+    assert!(taken.iter().all(|(count, _)| *count == 1), "{taken:?}");
+    let of = |kind: &str| -> Vec<&Value> {
+        let messages = taken.iter().map(|(_, message)| message);
+        messages.filter(|message| message["type"] == kind).collect()
+    };
+    assert_eq!(of("analysis.completed").len(), 2, "{taken:?}");
+    let failed = of("analysis.failed");
+    assert_eq!(failed[0]["data"]["post_id"], "DTCdeleted1");
+    assert_eq!(failed[0]["data"]["error"], "post_unavailable");
+    let ended = of("batch.completed");
+    assert_eq!(ended[0]["data"]["batch_id"], batch["batch_id"]);
+    assert_eq!(ended[0]["data"]["completed"], 2, "{ended:?}");
+    assert_eq!(ended[0]["data"]["failed"], 1, "{ended:?}");
+
+    let (_, log) = partner.get(&format!("{path}/deliveries")).await;
+    let statuses: Vec<u64> = log["deliveries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["status"].as_u64().unwrap())
+        .collect();
+    let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
+    assert_eq!((count(503), count(204)), (2, 4), "{log}");
+    assert_eq!(partner.delete(&path).await.0, 200);
+    assert_eq!(partner.delete(&path).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_partner_is_told_on_embedded_parts() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().to_str().unwrap();
+    let up = Up::start(data.path(), &["--sample-site", "--no-ml"], &VARIABLES).await;
+    let create = ["keys", "create", "--holder", "acme", "--json"];
+    let made = command(&[&create[..], &["--data-dir", folder]].concat());
+    let made = { made }.output().await.unwrap();
+    let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+    a_partner_is_told(&up, made["key"].as_str().unwrap()).await;
+}
