@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use outbound::{ClientConfig, Limits, UrlPolicy};
+use outbound::{ClientConfig, UrlPolicy};
 use serde::{Deserialize, Serialize};
-
-/// The longest part of an answer that is read, in bytes: nobody looks at it.
-const MOST_ANSWER: u64 = 64 * 1024;
 
 /// Everything that webhooks can be told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +13,7 @@ pub struct WebhookConfig {
     pub user_agent: String,
     /// Time to connect, in milliseconds.
     pub connect_timeout_ms: u64,
-    /// Time for a whole answer, in milliseconds.
+    /// Time until the status of an answer, in milliseconds.
     pub timeout_ms: u64,
     /// Whether loopback may be told, by http and on any port. For the demo and tests only.
     pub allow_loopback: bool,
@@ -76,10 +73,7 @@ impl WebhookConfig {
         }
     }
 
-    pub(crate) const fn limits(&self) -> Limits {
-        Limits {
-            bytes: MOST_ANSWER,
-            time: Duration::from_millis(self.timeout_ms),
-        }
+    pub(crate) const fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
     }
 }

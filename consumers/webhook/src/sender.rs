@@ -9,8 +9,8 @@ use std::{sync::Arc, time::Duration};
 use engine::SharedClock;
 use jiff::Timestamp;
 use outbound::{
-    Answer, ClientError, HttpClient, Method, SystemLookup, UrlPolicy,
-    header::{CONTENT_TYPE, RETRY_AFTER},
+    ClientError, HttpClient, Method, SystemLookup, UrlPolicy,
+    header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
 };
 use schemas::webhook::{
     Data, ID_HEADER, Notification, SIGNATURE_HEADER, TIMESTAMP_HEADER, secret, sign,
@@ -173,14 +173,14 @@ impl Sender {
             .map_err(|error| wrong(error.without_url().to_string()))?;
         let answered = self
             .http
-            .exchange(request, &self.policy, self.config.limits())
+            .send(request, &self.policy, self.config.timeout())
             .await;
         match answered {
-            Ok(answer) if answer.status.is_success() => Ok(answer.status.as_u16()),
-            Ok(answer) => Err(Refused {
-                status: Some(answer.status.as_u16()),
-                problem: format!("the receiver answered {}", answer.status.as_u16()),
-                after: retry_after(&answer),
+            Ok((status, _)) if status.is_success() => Ok(status.as_u16()),
+            Ok((status, headers)) => Err(Refused {
+                status: Some(status.as_u16()),
+                problem: format!("the receiver answered {}", status.as_u16()),
+                after: retry_after(&headers),
             }),
             Err(error) => Err(wrong(error.to_string())),
         }
@@ -218,7 +218,7 @@ impl Sender {
 }
 
 /// How long the receiver asks to be left alone, in seconds; a date is not understood.
-fn retry_after(answer: &Answer) -> Option<Duration> {
-    let text = answer.headers.get(RETRY_AFTER)?.to_str().ok()?;
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
     text.trim().parse().ok().map(Duration::from_secs)
 }

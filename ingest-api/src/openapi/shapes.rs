@@ -83,7 +83,7 @@ pub struct WebhookRequest {
     /// Address that messages are posted to: https, a public host by its name, the usual port.
     #[schema(
         max_length = 2000,
-        pattern = r"^https://[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?\.example/[a-z0-9/]{0,100}$",
+        pattern = r"^https://[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?(/[!-~]*)?$",
         example = "https://hooks.partner.example/trustcard"
     )]
     pub url: String,

@@ -144,6 +144,24 @@ impl HttpClient {
         .await
     }
 
+    /// Sends a request and reads status and headers of the answer alone, within `time`. Redirects are answers.
+    ///
+    /// # Errors
+    /// See [`NetError`]. Nothing is sent where `policy` refuses the URL.
+    pub async fn send(
+        &self,
+        request: Request,
+        policy: &UrlPolicy,
+        time: Duration,
+    ) -> Result<(StatusCode, HeaderMap), NetError> {
+        policy.check(request.url())?;
+        in_time(Instant::now() + time, async {
+            let response = self.0.execute(request).await.map_err(net_error)?;
+            Ok((response.status(), response.headers().clone()))
+        })
+        .await
+    }
+
     /// Gets a URL and follows its redirects by hand, each judged before it is requested.
     ///
     /// # Errors

@@ -87,6 +87,16 @@ async fn what_was_not_taken_is_sent_again_under_the_same_id() {
 }
 
 #[tokio::test]
+async fn a_long_answer_is_not_read() {
+    let world = World::new();
+    let answer = ResponseTemplate::new(200).set_body_bytes(vec![b'x'; 3_000_000]);
+    let server = receiver(answer).await;
+    let webhook = world.webhook("acme", address(&server), &Kind::ALL).await;
+    let told = world.sender.tell(&webhook, &message(&world).await).await;
+    assert_eq!(told.unwrap(), Told::Done);
+}
+
+#[tokio::test]
 async fn a_redirect_is_no_answer_and_is_not_followed() {
     let (world, trap) = (World::new(), receiver(ResponseTemplate::new(200)).await);
     let answer = ResponseTemplate::new(307).insert_header("location", address(&trap));
