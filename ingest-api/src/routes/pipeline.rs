@@ -41,7 +41,7 @@ struct Stage {
     stage: &'static str,
     /// The topic it reads.
     input: &'static str,
-    /// What it writes: a topic, or rows.
+    /// What it writes to: a topic, rows, or the receivers of webhooks.
     output: &'static str,
     /// How it is: `ok`, `behind`, `halted`, `dead` or `unknown`.
     state: &'static str,
@@ -152,6 +152,7 @@ impl Stage {
                 "scrape" => topics::POSTS,
                 "detect" => topics::DETECTIONS,
                 "score" => topics::RESULTS,
+                "webhook" => "receivers",
                 _ => "rows",
             },
             state,
