@@ -102,6 +102,8 @@ pub struct ListedView<'a> {
     grade: Option<&'a str>,
     /// What moved the score most, strongest first; null where there is no score.
     reasons: Option<Vec<ListedReason<'a>>>,
+    /// Version of the weights and rules; null where nothing was scored.
+    scoring_version: Option<&'a str>,
     /// Why it failed.
     error: Option<&'a Failure>,
     /// When it was submitted first.
@@ -151,6 +153,7 @@ impl<'a> ListedView<'a> {
             progress: state.percent,
             trust_score: result.and_then(|result| result.trust_score),
             grade: result.and_then(|result| result.grade.as_deref()),
+            scoring_version: result.and_then(|result| result.scoring_version.as_deref()),
             reasons: result
                 .and_then(|result| result.trust_score_breakdown.as_ref())
                 .map(ListedReason::strongest),

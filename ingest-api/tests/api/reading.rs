@@ -51,6 +51,7 @@ async fn a_cursor_walks_all_analyses_newest_first() {
         (&one["status"], &one["trust_score"]),
         (&json!("completed"), &json!(51.36))
     );
+    assert!(one["scoring_version"].is_string(), "{one}");
     for bad in [
         "limit=101",
         "limit=-1",
