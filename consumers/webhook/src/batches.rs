@@ -4,7 +4,11 @@
 //! A batch is looked at after a second, and then each time it has become a tenth older, a minute at most: what a look costs does not
 //! matter, and nobody waits a tenth longer than the batch took.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use engine::{SharedClock, lifecycle::Shutdown};
 use jiff::Timestamp;
@@ -87,7 +91,7 @@ impl Batches {
             return Ok(());
         }
         let webhooks = self.store.webhooks().await?;
-        let ids: std::collections::HashSet<Uuid> = open.iter().map(|one| one.batch_id).collect();
+        let ids: HashSet<Uuid> = open.iter().map(|one| one.batch_id).collect();
         self.next.retain(|batch_id, _| ids.contains(batch_id));
         let now = Instant::now();
         for batch in open {
@@ -95,8 +99,16 @@ impl Batches {
                 .next
                 .get(&batch.batch_id)
                 .is_none_or(|(at, _)| *at <= now);
-            if due {
-                self.look(&batch, &webhooks).await?;
+            if !due {
+                continue;
+            }
+            match self.look(&batch, &webhooks).await {
+                // It must not keep the others from being looked at.
+                Err(StoreError::Corrupt(detail)) => {
+                    tracing::error!(batch_id = %batch.batch_id, detail, "a batch can't be read back; it is looked at again");
+                    self.next.insert(batch.batch_id, (now + LATEST, 0));
+                }
+                looked => looked?,
             }
         }
         Ok(())

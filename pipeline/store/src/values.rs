@@ -1,6 +1,6 @@
 //! Values of the port to and from what the adapters keep.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemas::{
@@ -149,6 +149,14 @@ pub(crate) fn role_from(name: &str) -> Result<KeyRole> {
 
 pub(crate) fn kind_from(name: &str) -> Result<Kind> {
     Kind::from_name(name).ok_or_else(|| StoreError::Corrupt(format!("webhooks tell of no {name}")))
+}
+
+/// Kinds by their names. One that a later release knows is left out: nobody here could tell of it.
+pub(crate) fn kinds_from(names: &[String]) -> BTreeSet<Kind> {
+    names
+        .iter()
+        .filter_map(|name| Kind::from_name(name))
+        .collect()
 }
 
 /// A status of HTTP.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::SqliteStore;
 use crate::{
     Attempted, OpenBatch, Owner, Result, Webhook, Webhooks,
-    values::{after, from_json, kind_from, status_code, time, to_json},
+    values::{after, from_json, kind_from, kinds_from, status_code, time, to_json},
 };
 
 #[async_trait]
@@ -43,11 +43,13 @@ impl Webhooks for SqliteStore {
                 let mut rows = statement.query([])?;
                 let mut webhooks = Vec::new();
                 while let Some(row) = rows.next()? {
+                    let kinds: Vec<String> =
+                        from_json("what a webhook tells of", &row.get::<_, String>(3)?)?;
                     webhooks.push(Webhook {
                         webhook_id: row.get(0)?,
                         holder: row.get(1)?,
                         url: row.get(2)?,
-                        kinds: from_json("what a webhook tells of", &row.get::<_, String>(3)?)?,
+                        kinds: kinds_from(&kinds),
                         created_at: time(row.get(4)?)?,
                     });
                 }

@@ -1,7 +1,5 @@
 //! Where holders of keys want to be told, and what became of it.
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 use jiff::Timestamp;
 use schemas::Submission;
@@ -13,7 +11,7 @@ use super::{
 };
 use crate::{
     Attempted, OpenBatch, Owner, Result, Webhook, Webhooks, rank,
-    values::{DAY_MS, after, count, kind_from, status_code, time},
+    values::{DAY_MS, after, count, kind_from, kinds_from, status_code, time},
 };
 
 /// Partitions of the batches that nobody was told of.
@@ -48,10 +46,7 @@ impl Webhooks for ScyllaStore {
                     webhook_id,
                     holder,
                     url,
-                    kinds: kinds
-                        .iter()
-                        .map(|kind| kind_from(kind))
-                        .collect::<Result<BTreeSet<_>>>()?,
+                    kinds: kinds_from(&kinds),
                     created_at: time(created_ms)?,
                 })
             });
