@@ -172,7 +172,7 @@ impl Described {
                 let request = self.request(operation).header("content-type", media_type);
                 sent += 1;
                 let answer = self.succeeds(operation, request.body(body)).await;
-                for name in ["analysis_id", "batch_id", "webhook_id"] {
+                for name in ["analysis_id", "batch_id"] {
                     if let Some(id) = answer[name].as_str() {
                         self.ids.insert(name.to_owned(), id.to_owned());
                     }
@@ -244,7 +244,7 @@ async fn what_is_refused_is_refused_as_described() {
     for operation in described.operations() {
         let in_path = operation.path.contains('{');
         for (id, status) in [("x", 422), (UNKNOWN, 404)] {
-            for name in ["analysis_id", "batch_id"] {
+            for name in ["analysis_id", "batch_id", "webhook_id"] {
                 described.ids.insert(name.to_owned(), id.to_owned());
             }
             if in_path && !operation.needs_key() && operation.about.get("requestBody").is_none() {
