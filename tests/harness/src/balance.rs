@@ -20,6 +20,8 @@ pub struct Balance {
     pub lost: usize,
     /// Results beyond the first of one (analysis, run).
     pub duplicated: usize,
+    /// Where those are: partition and offset.
+    pub repeats: Vec<(i32, i64)>,
     /// Results of analyses that nobody submitted.
     pub unknown: usize,
     /// Analyses whose newest result is not the one in the store.
@@ -40,7 +42,11 @@ impl std::fmt::Display for Balance {
             f,
             "{} accepted, {} results: {} lost, {} duplicated, {} unknown, {} other rows",
             self.accepted, self.results, self.lost, self.duplicated, self.unknown, self.other_row
-        )
+        )?;
+        match &*self.repeats {
+            [] => Ok(()),
+            repeats => write!(f, "; repeats at (partition, offset) {repeats:?}"),
+        }
     }
 }
 
@@ -51,16 +57,20 @@ impl std::fmt::Display for Balance {
 pub async fn of(bootstrap: &str, store: &dyn Store, accepted: &BTreeSet<Uuid>) -> Balance {
     let mut runs: BTreeMap<(Uuid, i64), usize> = BTreeMap::new();
     let mut newest: BTreeMap<Uuid, AnalysisResult> = BTreeMap::new();
-    let mut results = 0;
+    let (mut results, mut repeats) = (0, Vec::new());
     for record in read::all(bootstrap, schemas::topics::RESULTS).await {
         let Some(value) = record.value else {
             continue;
         };
         let result: AnalysisResult = serde_json::from_slice(&value).expect("a result");
         results += 1;
-        *runs
+        let times = runs
             .entry((result.analysis_id, result.run.started_ms))
-            .or_default() += 1;
+            .or_default();
+        *times += 1;
+        if *times > 1 {
+            repeats.push((record.partition, record.offset));
+        }
         let later = newest
             .get(&result.analysis_id)
             .is_none_or(|other| other.run.started_ms <= result.run.started_ms);
@@ -87,7 +97,8 @@ pub async fn of(bootstrap: &str, store: &dyn Store, accepted: &BTreeSet<Uuid>) -
             .iter()
             .filter(|id| !newest.contains_key(id))
             .count(),
-        duplicated: runs.values().map(|times| times - 1).sum(),
+        duplicated: repeats.len(),
+        repeats,
         unknown: newest.keys().filter(|id| !accepted.contains(id)).count(),
         other_row,
     }

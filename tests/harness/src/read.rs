@@ -1,6 +1,9 @@
 //! What a read-committed reader of a topic sees, from its beginning to its present end.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use rdkafka::{
@@ -40,22 +43,27 @@ const TURN: Duration = Duration::from_millis(20);
 pub fn topic(bootstrap: &str, topic: &str) -> Vec<Seen> {
     let (consumer, partitions) = from_the_beginning(bootstrap, topic);
     wait_for_transactions(&consumer, bootstrap, topic, partitions);
-    let (mut seen, mut ended) = (Vec::new(), BTreeSet::new());
+    let (mut seen, mut ended) = (BTreeMap::new(), BTreeSet::new());
     while ended.len() < partitions {
         match consumer.poll(TIMEOUT) {
-            Some(Ok(message)) => seen.push(Seen {
-                partition: message.partition(),
-                offset: message.offset(),
-                timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
-                key: message.key().map(Bytes::copy_from_slice),
-                value: message.payload().map(Bytes::copy_from_slice),
-                headers: message.headers().map_or_else(Vec::new, |headers| {
-                    let owned = headers
-                        .iter()
-                        .map(|h| (h.key.to_owned(), h.value.map(Bytes::copy_from_slice)));
-                    owned.collect()
-                }),
-            }),
+            Some(Ok(message)) => {
+                let at = (message.partition(), message.offset());
+                let record = Seen {
+                    partition: message.partition(),
+                    offset: message.offset(),
+                    timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
+                    key: message.key().map(Bytes::copy_from_slice),
+                    value: message.payload().map(Bytes::copy_from_slice),
+                    headers: message.headers().map_or_else(Vec::new, |headers| {
+                        let owned = headers
+                            .iter()
+                            .map(|h| (h.key.to_owned(), h.value.map(Bytes::copy_from_slice)));
+                        owned.collect()
+                    }),
+                };
+                // A client that has lost its broker may give a record again.
+                seen.insert(at, record);
+            }
             Some(Err(KafkaError::PartitionEOF(partition))) => _ = ended.insert(partition),
             Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::BrokerTransportFailure))) => {
             }
@@ -63,7 +71,7 @@ pub fn topic(bootstrap: &str, topic: &str) -> Vec<Seen> {
             None => panic!("{topic}: the broker has gone silent"),
         }
     }
-    seen
+    seen.into_values().collect()
 }
 
 /// The same, from a thread that may block.

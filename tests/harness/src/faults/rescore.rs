@@ -28,8 +28,8 @@ pub async fn run(size: &Size) -> Report {
     let count = if size.timed { 1_000 } else { 100 };
     let cluster = Cluster::start(3).await;
     let bootstrap = cluster.kafka.bootstrap();
-    let [api, _record, _scrape, _detect, _score] = cluster
-        .roles(["api", "record", "scrape", "detect", "score"])
+    let [api, _stages @ ..] = cluster
+        .roles(["api", "record", "scrape", "detect", "score", "webhook"])
         .await;
     let watch = Watch::start(&bootstrap).await;
     let mut accepted = submit(&api.api, "rescore-a-", count).await;
