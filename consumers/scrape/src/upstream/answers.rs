@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use jiff::{Timestamp, fmt::rfc2822};
-use outbound::header::{DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use outbound::{
+    Answer, NetError,
+    header::{DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER},
+};
 use serde_json::Value;
 
 use super::{Adapter, UpstreamError};
-use outbound::{Answer, NetError};
 
 /// "Media not found or unavailable".
 const CODE_UNAVAILABLE: u64 = 4_630_001;

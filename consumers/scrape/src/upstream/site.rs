@@ -9,7 +9,7 @@ use std::{
 };
 
 use outbound::{
-    Method, RequestBuilder,
+    Answer, HttpClient, Limits, Method, RequestBuilder, UrlPolicy,
     header::{COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE},
 };
 use tokio::{sync::Mutex, time::Instant};
@@ -25,7 +25,6 @@ use crate::{
     config::{InvalidConfig, ScrapeConfig},
     metrics::Metrics,
 };
-use outbound::{Answer, HttpClient, Limits, UrlPolicy};
 
 const CSRF_COOKIE: &str = "csrftoken";
 const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrftoken");

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{ScyllaStore, rows::ttl};
 use crate::{
-    Attempt, Begun, Fate, Idempotency, KeptAnswer, KeyedRequest, Meeting, Result, StoreError,
-    values::count,
+    Attempt, Begun, Fate, Idempotency, KeptAnswer, KeyedRequest, Meeting, Result,
+    values::{count, status_code},
 };
 
 /// How often a request tries to get its key while others are faster.
@@ -84,8 +84,7 @@ impl ScyllaStore {
             None | Some((None, _)) => Fate::Open,
             Some((Some(0), _)) => Fate::GivenUp,
             Some((Some(status), body)) => Fate::Answered(KeptAnswer {
-                status: u16::try_from(status)
-                    .map_err(|_| StoreError::Corrupt(format!("{status} is no status")))?,
+                status: status_code(status)?,
                 body: body.unwrap_or_default(),
             }),
         };

@@ -83,7 +83,7 @@ impl Judge<'_> {
             return Ok(Fate::Refused("it says nothing of its origin"));
         };
         let own = letter.original_headers();
-        if told.topic != input(self.stage) {
+        if topics::input(self.stage) != Some(told.topic.as_str()) {
             return Ok(Fate::Refused("it does not come from this stage's input"));
         }
         if replays(own) >= self.cap {
@@ -91,9 +91,6 @@ impl Judge<'_> {
         }
         if !letter.exact {
             return Ok(Fate::Refused("a header of it can't be copied exactly"));
-        }
-        if self.stage == "webhook" {
-            return Ok(Fate::AsItWas(self.told_again(letter, told)));
         }
         let back = Record {
             topic: told.topic.clone(),
@@ -103,12 +100,13 @@ impl Judge<'_> {
         match self.stage {
             "detect" => self.step::<PostScraped>(back).await,
             "score" => self.step::<Detections>(back).await,
+            "webhook" => Ok(Fate::AsItWas(self.told_again(back, told))),
             _ => self.step::<Submission>(back).await,
         }
     }
 
     /// A result must not stand on its topic twice: other consumers read it too. So it goes to the stage's own retry topic, due at once.
-    fn told_again(&self, letter: &Letter, told: &DeadLetter) -> Record {
+    fn told_again(&self, back: Record, told: &DeadLetter) -> Record {
         let retry = Retry {
             due_ms: self.now.as_millisecond(),
             attempts: 0,
@@ -118,11 +116,7 @@ impl Judge<'_> {
             offset: told.offset,
             timestamp_ms: told.timestamp_ms,
         };
-        let original = Record {
-            headers: sent_back(letter.original_headers()),
-            ..letter.record.clone()
-        };
-        retry.record(self.stage, 1, original)
+        retry.record(self.stage, 1, back)
     }
 
     async fn step<E: Step>(&self, back: Record) -> Result<Fate, StoreError> {
@@ -194,16 +188,6 @@ pub fn run_at(now: Timestamp) -> Run {
     Run {
         started_ms: now.as_millisecond(),
         cause: RunCause::DeadLetterReplay,
-    }
-}
-
-fn input(stage: &str) -> &'static str {
-    match stage {
-        "detect" => topics::POSTS,
-        "score" => topics::DETECTIONS,
-        "admit" => topics::SUBMISSIONS_BULK,
-        "webhook" => topics::RESULTS,
-        _ => topics::SUBMISSIONS,
     }
 }
 

@@ -172,7 +172,7 @@ impl TopicsConfig {
 
     /// Everything that is wrong with it, given how the stages run, each a sentence that begins with its key.
     #[must_use]
-    pub fn problems(&self, stages: [&RunnerConfig; 6]) -> Vec<String> {
+    pub fn problems(&self, stages: [&RunnerConfig; topics::STAGES.len()]) -> Vec<String> {
         let mut problems = Vec::new();
         let partitions = self.partitions_of.all().into_iter().flatten();
         if partitions.chain([self.partitions]).any(|count| count == 0) {
@@ -261,7 +261,7 @@ mod tests {
         let problems = |change: fn(&mut TopicsConfig)| {
             let mut config = TopicsConfig::default();
             change(&mut config);
-            config.problems([&stage; 6])
+            config.problems([&stage; topics::STAGES.len()])
         };
         assert!(problems(|_| {}).is_empty());
         let one = |change| {
