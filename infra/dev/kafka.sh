@@ -10,8 +10,9 @@
 # PORT is for clients, PORT+2 for the controller. With PROXIED_PORT the broker also listens on PORT+1 and says there that it is
 # reached at 127.0.0.1:PROXIED_PORT: a test's proxy listens on PROXIED_PORT and passes on to PORT+1.
 # `start` on a folder of an earlier start keeps its data and does nothing if it runs. It returns when the broker answers.
-# KAFKA_HEAP is the heap (1g). With KAFKA_SECURE=1 a new single broker takes only clients that speak TLS and log in with SCRAM-SHA-512, and
-# lets them do only what an ACL allows: see `secure` below. Exits with 3 when the jars can't be fetched.
+# KAFKA_HEAP is the heap (1g). With KAFKA_BRIEF=1 a broker starts with two thirds of the work, but is slower in the long run. With
+# KAFKA_SECURE=1 a new single broker takes only clients that speak TLS and log in with SCRAM-SHA-512, and lets them do only what an ACL
+# allows: see `secure` below. Exits with 3 when the jars can't be fetched.
 set -euo pipefail
 [ "$#" -ge 2 ] || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 2; }
 command=$1 dir=$(realpath -m -- "$2")
@@ -123,9 +124,38 @@ format() {
 boot() {
     pid_of "$1" >/dev/null && return
     format "$1"
-    launch "$1" -Xms"${KAFKA_HEAP:-1g}" -Xmx"${KAFKA_HEAP:-1g}" -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:+ExitOnOutOfMemoryError \
+    forget "$1"
+    machine "$1" "$1/server.properties"
+}
+
+# Runs a Kafka in the background: machine DIR PROPERTIES
+machine() {
+    local heap=${KAFKA_HEAP:-1g} collector=(-XX:+UseG1GC -XX:MaxGCPauseMillis=20)
+    [ -z "${KAFKA_BRIEF:-}" ] || collector=(-XX:+UseSerialGC -XX:TieredStopAtLevel=1)
+    launch "$1" -Xms"$heap" -Xmx"$heap" "${collector[@]}" -XX:+ExitOnOutOfMemoryError \
         -Djava.awt.headless=true -Dtrustcard.log.level=INFO -Dtrustcard.log.to=file \
-        -Dlog4j2.configurationFile="$here/kafka/log4j2.properties" -cp "$jars/*" kafka.Kafka "$1/server.properties"
+        -Dlog4j2.configurationFile="$here/kafka/log4j2.properties" -cp "$jars/*" kafka.Kafka "$2"
+}
+
+# Before a single broker that was killed starts again: lets its controller, alone, take note that the broker is gone. A Kafka that is both would
+# lead its partitions, lose them when the session of the killed one expires, and meanwhile end transactions without marking their
+# records, so that readers take aborted ones for committed; see docs/decisions/0021.
+forget() {
+    [ -e "$1/data/meta.properties" ] && [ ! -e "$1/data/.kafka_cleanshutdown" ] && [ -d "$1/data/__cluster_metadata-0" ] || return 0
+    ! grep -q '^controller.quorum.voters=.*,' "$1/server.properties" || return 0
+    rm -rf "$1/controller"
+    mkdir "$1/controller"
+    sed -e 's/^process.roles=.*/process.roles=controller/' -e 's/^listeners=.*,CONTROLLER:/listeners=CONTROLLER:/' \
+        -e '/^advertised.listeners=/d' -e '/^inter.broker.listener.name=/d' "$1/server.properties" >"$1/controller/server.properties"
+    printf '%s\n' broker.session.timeout.ms=500 >>"$1/controller/server.properties"
+    machine "$1/controller" "$1/controller/server.properties"
+    await "$1/controller" fenced "$1/controller/broker.log"
+    end TERM "$1/controller"
+}
+
+# Whether a controller with this log is active and knows that the broker is gone.
+fenced() {
+    grep -q 'Becoming the active controller' "$1" && grep -o ' for broker 1: .*fenced=[a-z0-9-]*' "$1" | tail -n 1 | grep -qE 'fenced=(1|true)$'
 }
 
 # Whether the broker of DIR answers, with as many brokers as its cluster has.

@@ -72,14 +72,14 @@ launch() {
     disown
 }
 
-# Waits until COMMAND succeeds; fails when the server of DIR ends or 120 s pass: await DIR COMMAND...
+# Waits until COMMAND succeeds; fails when the server of DIR ends or 300 s pass: await DIR COMMAND...
 await() {
-    local dir=$1 deadline=$((SECONDS + 120))
+    local dir=$1 deadline=$((SECONDS + 300))
     shift
     until "$@" 2>/dev/null; do
         # The shell that becomes java has another command line for a moment.
         kill -0 "$(cat "$dir/pid")" 2>/dev/null || die "the server of $dir ended: see the logs there"
-        [ "$SECONDS" -lt "$deadline" ] || die "the server of $dir is not ready after 120 s: see the logs there"
+        [ "$SECONDS" -lt "$deadline" ] || die "the server of $dir is not ready after 300 s: see the logs there"
         sleep 0.1
     done
 }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long the parts may take until all of them are ready.
-const START_DEADLINE: Duration = Duration::from_secs(60);
+const START_DEADLINE: Duration = Duration::from_secs(180);
 /// Delays of the retry topics, milliseconds: nobody who watches a demo waits for an hour.
 const RETRY_TOPICS_MS: [u64; 3] = [1_000, 2_000, 4_000];
 
@@ -147,7 +147,7 @@ async fn wait_until_ready(readiness: &Readiness) -> Result<()> {
     };
     tokio::time::timeout(START_DEADLINE, ready)
         .await
-        .map_err(|_| anyhow::anyhow!("not ready after a minute: {:?}", readiness.missing()))
+        .map_err(|_| anyhow::anyhow!("not ready after three minutes: {:?}", readiness.missing()))
 }
 
 /// The value below which `share` of the sorted `values` lie (nearest rank).

@@ -10,6 +10,7 @@ use std::{
 };
 
 use tempfile::TempDir;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// The CQL server that `make servers-up` starts, or the one `TRUSTCARD_TEST_CQL` names, as `host:port`.
 #[must_use]
@@ -45,9 +46,13 @@ pub fn free_ports(count: u16) -> u16 {
     panic!("no {count} free ports in a row");
 }
 
+/// Brokers of one's own come with up to six processes each: more than a few at a time only get in each other's way.
+static ROOM: Semaphore = Semaphore::const_new(3);
+
 /// A Kafka broker of one's own, in its own folder. Dropped, it is killed and its data are gone.
 #[derive(Debug)]
 pub struct KafkaServer {
+    _room: SemaphorePermit<'static>,
     folder: TempDir,
     port: u16,
     proxied: u16,
@@ -55,7 +60,7 @@ pub struct KafkaServer {
 }
 
 impl KafkaServer {
-    /// Starts a broker and waits until it answers.
+    /// Starts a broker and waits until it answers; before that, until this process has fewer of them.
     ///
     /// # Panics
     /// When it does not come up.
@@ -73,6 +78,7 @@ impl KafkaServer {
 
     async fn started(secure: bool) -> Self {
         let server = Self {
+            _room: ROOM.acquire().await.expect("it is never closed"),
             folder: tempfile::tempdir().expect("a folder"),
             port: free_ports(3),
             proxied: free_ports(1),
@@ -127,6 +133,10 @@ impl KafkaServer {
         let mut command = script("kafka.sh", verb, self.folder());
         // Several of them fit on one machine.
         command.args(arguments).env("KAFKA_HEAP", "400m");
+        if cfg!(debug_assertions) {
+            // For tests, each of which needs it for a minute; what is measured is built otherwise.
+            command.env("KAFKA_BRIEF", "1");
+        }
         if self.secure {
             command.env("KAFKA_SECURE", "1");
         }

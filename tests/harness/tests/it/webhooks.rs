@@ -114,11 +114,15 @@ pub async fn a_partner_is_told(api: &Api, key: &str) {
     assert_eq!(ended[0]["data"]["completed"], 2, "{ended:?}");
     assert_eq!(ended[0]["data"]["failed"], 1, "{ended:?}");
 
-    let (_, log) = partner.get(&format!("{path}/deliveries")).await;
-    let statuses: Vec<u64> = log["deliveries"]
-        .as_array()
-        .unwrap()
-        .iter()
+    // An attempt is noted after the receiver has answered.
+    let deliveries = format!("{path}/deliveries");
+    let log = until("six attempts", async || {
+        let (_, log) = partner.get(&deliveries).await;
+        (log["deliveries"].as_array()?.len() >= 6).then_some(log)
+    })
+    .await;
+    let attempts = log["deliveries"].as_array().unwrap().iter();
+    let statuses: Vec<u64> = attempts
         .map(|one| one["status"].as_u64().unwrap())
         .collect();
     let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();

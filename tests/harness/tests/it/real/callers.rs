@@ -3,12 +3,10 @@
 use serde_json::Value;
 use trustcard_tests::cluster::Cluster;
 
-use super::faults::ROOM;
 use crate::callers::a_deletion_from_end_to_end;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_leaves_tombstones_and_the_key_is_in_no_log() {
-    let _room = ROOM.acquire().await.unwrap();
     let cluster = Cluster::start(3).await;
     let created = [
         "keys", "create", "--holder", "root", "--role", "admin", "--json",

@@ -3,8 +3,6 @@
 use serde_json::{Value, json};
 use trustcard_tests::{api::Api, cluster::Cluster, wait::until};
 
-use super::faults::ROOM;
-
 /// URLs of the partner that pushes many: more than the pipeline works off while the ten are under way.
 const MANY: usize = 12_000;
 /// URLs of each of its batches.
@@ -38,7 +36,6 @@ async fn submit(api: &Api, name: &str, posts: std::ops::Range<usize>) -> String 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_urls_of_one_partner_do_not_wait_for_the_thousands_of_another() {
-    let _room = ROOM.acquire().await.unwrap();
     let cluster = Cluster::start(3).await;
     let (many, few) = (key(&cluster, "many").await, key(&cluster, "few").await);
     let [api, _record, _scrape, _detect, _score] = cluster

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 
-use tokio::sync::Semaphore;
 use trustcard_tests::faults::{
     Report, Size, letters, rescore, row01, row02, row03, row04, row05, row06, row08, row09, row10,
     row11, row12,
@@ -10,11 +9,7 @@ use trustcard_tests::faults::{
 
 const SMALL: Size = Size::small();
 
-/// Each row has a broker and six processes of its own: more than two at a time only get in each other's way.
-pub(super) static ROOM: Semaphore = Semaphore::const_new(2);
-
 async fn passes(row: impl Future<Output = Report>) {
-    let _room = ROOM.acquire().await.unwrap();
     let report = row.await;
     assert!(
         report.passes(),

@@ -3,12 +3,10 @@
 use serde_json::Value;
 use trustcard_tests::cluster::Cluster;
 
-use super::faults::ROOM;
 use crate::webhooks::{VARIABLES, a_partner_is_told};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partner_is_told_of_what_ended() {
-    let _room = ROOM.acquire().await.unwrap();
     let cluster = Cluster::start(2).await;
     let create = ["keys", "create", "--holder", "acme", "--json"];
     let created: Value = serde_json::from_str(&cluster.must(&create).await).unwrap();
