@@ -12,7 +12,8 @@ use crate::{Analysis, Batch, BatchAnswer, Error, Page, Status};
 
 /// A request that has not been answered after this long is given up.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// The longest wait that the API is believed to mean.
+/// The shortest wait, also where the API names none, and the longest that it is believed to mean.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How often a batch is looked at: soon at first, then so seldom that an hour of it is within the limit of reads.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
@@ -68,7 +69,9 @@ impl Client {
             .request(Method::POST, "/api/analyze/batch")
             .header("idempotency-key", idempotency_key)
             .json(&json!({ "urls": urls }));
-        self.answer(request).await
+        let (mut answer, after): (BatchAnswer, _) = self.told(request).await?;
+        answer.retry_after = after;
+        Ok(answer)
     }
 
     /// How far a batch is; `None` when there is none that belongs to the caller.
@@ -125,6 +128,14 @@ impl Client {
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {
+        self.told(request).await.map(|(answer, _)| answer)
+    }
+
+    /// The answer to a request, and how long the API asks to wait before the next.
+    async fn told<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<(T, Option<Duration>), Error> {
         let unreachable = |source| Error::Unreachable {
             base: self.base.clone(),
             source,
@@ -133,12 +144,12 @@ impl Client {
         let (status, after) = (answer.status(), retry_after(answer.headers()));
         let body = answer.bytes().await.map_err(unreachable)?;
         match status {
-            _ if status.is_success() => Ok(serde_json::from_slice(&body)?),
+            _ if status.is_success() => Ok((serde_json::from_slice(&body)?, after)),
             StatusCode::CONFLICT
             | StatusCode::TOO_MANY_REQUESTS
             | StatusCode::SERVICE_UNAVAILABLE => Err(Error::Later {
                 status: status.as_u16(),
-                after,
+                after: after.unwrap_or(SHORTEST_WAIT),
             }),
             _ => {
                 let error: Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -198,10 +209,8 @@ pub async fn patient<T>(mut ask: impl AsyncFnMut() -> Result<T, Error>) -> Resul
     }
 }
 
-/// The seconds of Retry-After; 1 where it says nothing.
-fn retry_after(headers: &HeaderMap) -> Duration {
-    let seconds = headers
-        .get("retry-after")
-        .and_then(|value| value.to_str().ok()?.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(1)).clamp(Duration::from_secs(1), LONGEST_WAIT)
+/// The seconds of Retry-After.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get("retry-after")?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds).clamp(SHORTEST_WAIT, LONGEST_WAIT))
 }

@@ -1,5 +1,7 @@
 //! What the API answers. The fields that programs decide by are typed; the rest of an analysis is kept as it came.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -20,6 +22,9 @@ pub struct BatchAnswer {
     /// The accepted ones.
     #[serde(default)]
     pub items: Vec<Accepted>,
+    /// Before what is `retryable` among `rejected` should be sent again, at most a minute; `None` where the API does not say.
+    #[serde(skip)]
+    pub retry_after: Option<Duration>,
 }
 
 /// An accepted URL.

@@ -3,7 +3,7 @@
 #
 #   nginx.sh check                                             whether nginx understands it
 #   nginx.sh start DIR HTTP_PORT TLS_PORT API_PORT API_PORT    before two APIs; the authority of its certificate is DIR/tls/ca.pem
-#   nginx.sh reload DIR                                        after a change of DIR/trustcard.conf
+#   nginx.sh reload DIR                                        after a change of DIR/trustcard.conf; returns when nobody goes by the old one
 #   nginx.sh stop DIR
 #
 # `start` returns when it listens.
@@ -61,7 +61,11 @@ case $command in
     reload)
         [ "$#" = 2 ] || usage
         need_nginx
+        master=$(cat "$dir/pid")
+        read -ra before <"/proc/$master/task/$master/children" || true
         run -s reload
+        # Its workers of before end when their last request has.
+        while kill -0 "${before[@]}" 2>/dev/null; do sleep 0.05; done
         ;;
     stop)
         [ "$#" = 2 ] || usage

@@ -135,7 +135,8 @@ async fn run(
     drop(told);
 
     let ended = Arc::new(AtomicBool::new(false));
-    let probes = tokio::spawn(probe(address.to_owned(), ended.clone()));
+    let (asked, probed) = (address.to_owned(), ended.clone());
+    let probes = tokio::task::spawn_blocking(move || apart(probe(asked, probed)));
     let memory = tokio::spawn(watch(pid, ended.clone()));
     let began = Instant::now();
     let mut pace = interval(TICK);
@@ -186,6 +187,12 @@ fn caller(
         }
     });
     send
+}
+
+/// Runs on this thread alone, so that what the load costs this process delays nothing.
+fn apart<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    { runtime }.enable_all().build()?.block_on(work)
 }
 
 /// Asks for liveness until the load has ended; how long each answer took, the connection included.

@@ -9,8 +9,7 @@ use std::{sync::Arc, time::Duration};
 use engine::SharedClock;
 use jiff::Timestamp;
 use outbound::{
-    ClientError, HttpClient, Method, SystemLookup, UrlPolicy,
-    header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
+    ClientError, HttpClient, Method, SystemLookup, UrlPolicy, header::CONTENT_TYPE, retry_after,
 };
 use schemas::webhook::{
     Data, ID_HEADER, Notification, SIGNATURE_HEADER, TIMESTAMP_HEADER, secret, sign,
@@ -215,10 +214,4 @@ impl Sender {
         };
         self.store.log_attempt(&attempt).await
     }
-}
-
-/// How long the receiver asks to be left alone, in seconds; a date is not understood.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
 }

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use jiff::{Timestamp, fmt::rfc2822};
 use outbound::{
     Answer, NetError,
-    header::{DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER},
+    header::{HeaderMap, HeaderName, LOCATION},
+    retry_after,
 };
 use serde_json::Value;
 
@@ -135,22 +135,8 @@ fn error_code(error: &Value) -> Option<u64> {
 
 fn throttled(headers: &HeaderMap) -> UpstreamError {
     UpstreamError::Throttled {
-        retry_after: retry_after(headers),
+        retry_after: retry_after(headers).map(|wait| wait.min(MAX_RETRY_AFTER)),
     }
-}
-
-/// Retry-After in seconds, or as a date measured against the answer's own Date, so that nobody's clock matters.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = header(headers, &RETRY_AFTER)?.trim();
-    let date = |text: &str| -> Option<Timestamp> { Some(rfc2822::parse(text).ok()?.timestamp()) };
-    let wait = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let until = date(text)?.duration_since(date(header(headers, &DATE)?)?);
-            Duration::try_from(until).unwrap_or_default()
-        }
-    };
-    Some(wait.min(MAX_RETRY_AFTER))
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

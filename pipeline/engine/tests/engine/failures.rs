@@ -158,6 +158,8 @@ async fn while_the_gate_is_closed_nothing_runs_and_nothing_counts_and_a_probe_is
     let mut config = config();
     // One counted failure would be the end of a message.
     config.retry.attempts = 1;
+    // So that no batch begun before the gate was closed runs after that.
+    config.concurrency = 1;
     let started = rig.start(stage, config);
     rig.publish(&notes(0..500)).await;
 

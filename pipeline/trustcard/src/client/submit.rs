@@ -20,7 +20,7 @@ use crate::{
 pub mod journal;
 mod results_file;
 
-/// Before what the broker did not acknowledge is sent again.
+/// Before what the broker did not acknowledge, or a quota did not let in, is sent again where the API does not say when.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Before a request is sent again that failed; after the last the command gives up.
@@ -121,6 +121,7 @@ pub async fn send(client: &Client, urls: &[String], journal: &mut Journal) -> Re
                 }
             };
             let before = rest.len();
+            let pause = answer.retry_after.unwrap_or(PAUSE);
             rest = sent.take(&rest, answer);
             bar.inc((before - rest.len()) as u64);
             if rest.is_empty() {
@@ -128,7 +129,7 @@ pub async fn send(client: &Client, urls: &[String], journal: &mut Journal) -> Re
             }
             if fresh {
                 bar.set_message("waiting for room");
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(pause).await;
             }
         }
     }

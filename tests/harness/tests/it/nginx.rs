@@ -242,7 +242,7 @@ async fn an_api_that_is_taken_out_and_restarted_costs_no_request() {
         succeed(nginx.script("reload")).await;
         let old = apis.remove(0);
         let address = Api::new(format!("http://{server}"));
-        // Workers of before the reload end when their last request has; then the instance has no connection of nginx left.
+        // Workers of before the reload have ended, so the instance has no connection of nginx left.
         old.signal("TERM").await;
         assert!(old.ended().await.success());
         apis.push(start_api(data[index].path(), port).await);

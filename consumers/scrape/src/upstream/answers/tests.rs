@@ -209,28 +209,10 @@ fn their_own_errors_silence_and_no_connection_are_told_apart() {
 }
 
 #[test]
-fn retry_after_is_read_as_seconds_or_as_a_date_and_believed_up_to_an_hour() {
-    let date = ("date", "Tue, 01 Sep 2026 12:00:00 GMT");
-    for (headers, expected) in [
-        (vec![("retry-after", "7")], Some(7)),
-        (vec![("retry-after", " 0 ")], Some(0)),
-        (vec![("retry-after", "86400")], Some(3600)),
-        (vec![("retry-after", "18446744073709551615")], Some(3600)),
-        (
-            vec![("retry-after", "Tue, 01 Sep 2026 12:01:30 GMT"), date],
-            Some(90),
-        ),
-        (
-            vec![("retry-after", "Tue, 01 Sep 2026 11:00:00 GMT"), date],
-            Some(0),
-        ),
-        (vec![("retry-after", "Tue, 01 Sep 2026 12:01:30 GMT")], None),
-        (vec![("retry-after", "-5")], None),
-        (vec![("retry-after", "soon")], None),
-        (vec![], None),
-    ] {
-        let error = query_item(&answer(429, &headers, b"")).unwrap_err();
-        assert_eq!(error, throttled_for(expected), "{headers:?}");
+fn retry_after_is_believed_up_to_an_hour() {
+    for (told, expected) in [("7", Some(7)), ("86400", Some(3600)), ("soon", None)] {
+        let error = query_item(&answer(429, &[("retry-after", told)], b"")).unwrap_err();
+        assert_eq!(error, throttled_for(expected), "{told}");
     }
 }
 

@@ -238,6 +238,7 @@ mod tests {
             duplicates: 0,
             rejected: Vec::new(),
             items: Vec::new(),
+            retry_after: None,
         }
     }
 
