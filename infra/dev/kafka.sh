@@ -153,9 +153,10 @@ forget() {
     end TERM "$1/controller"
 }
 
-# Whether a controller with this log is active and knows that the broker is gone.
+# Whether a controller with this log is active and knows that the broker is gone, if it ever knew of one.
 fenced() {
-    grep -q 'Becoming the active controller' "$1" && grep -o ' for broker 1: .*fenced=[a-z0-9-]*' "$1" | tail -n 1 | grep -qE 'fenced=(1|true)$'
+    grep -q 'Becoming the active controller' "$1" || return
+    [[ $(grep -oE ' for broker 1: .*fenced=(1|-1|true|false)' "$1" | tail -n 1) != *=-1 ]]
 }
 
 # Whether the broker of DIR answers, with as many brokers as its cluster has.
