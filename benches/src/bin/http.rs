@@ -191,8 +191,10 @@ fn caller(
 
 /// Runs on this thread alone, so that what the load costs this process delays nothing.
 fn apart<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    { runtime }.enable_all().build()?.block_on(work)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
 }
 
 /// Asks for liveness until the load has ended; how long each answer took, the connection included.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use outbound::{
     Answer, NetError,
-    header::{HeaderMap, HeaderName, LOCATION},
+    header::{HeaderMap, LOCATION},
     retry_after,
 };
 use serde_json::Value;
@@ -116,7 +116,8 @@ fn refusal(adapter: Adapter, answer: &Answer, body: &Value) -> Result<(), Upstre
 }
 
 fn leads_to(answer: &Answer, paths: &[&str]) -> bool {
-    let location = header(&answer.headers, &LOCATION).unwrap_or_default();
+    let location = answer.headers.get(LOCATION);
+    let location = location.map_or("", |value| value.to_str().unwrap_or_default());
     let path = match location.split_once("://") {
         Some((_, rest)) => rest.find('/').map_or("", |slash| &rest[slash..]),
         None => location,
@@ -137,10 +138,6 @@ fn throttled(headers: &HeaderMap) -> UpstreamError {
     UpstreamError::Throttled {
         retry_after: retry_after(headers).map(|wait| wait.min(MAX_RETRY_AFTER)),
     }
-}
-
-fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
 }
 
 pub fn shape_changed(adapter: Adapter, detail: impl Into<String>) -> UpstreamError {

@@ -1,4 +1,7 @@
-use outbound::{StatusCode, header::HeaderValue};
+use outbound::{
+    StatusCode,
+    header::{HeaderName, HeaderValue},
+};
 use schemas::Reason;
 use serde_json::json;
 
@@ -210,7 +213,12 @@ fn their_own_errors_silence_and_no_connection_are_told_apart() {
 
 #[test]
 fn retry_after_is_believed_up_to_an_hour() {
-    for (told, expected) in [("7", Some(7)), ("86400", Some(3600)), ("soon", None)] {
+    for (told, expected) in [
+        ("7", Some(7)),
+        ("86400", Some(3600)),
+        ("18446744073709551615", Some(3600)),
+        ("soon", None),
+    ] {
         let error = query_item(&answer(429, &[("retry-after", told)], b"")).unwrap_err();
         assert_eq!(error, throttled_for(expected), "{told}");
     }
