@@ -6,7 +6,8 @@
 #   cassandra.sh run DIR COMMAND...    nodetool on the one of DIR, such as `run DIR status`
 #
 # `start` on a folder of an earlier start keeps its data and does nothing if it runs. It returns when CQL answers.
-# CASSANDRA_HEAP is the heap (1g). With CASSANDRA_SECURE=1 a new one takes only clients that speak TLS, show a certificate and log in
+# CASSANDRA_HEAP is the heap (1g). With BRIEF_SERVERS=1 it starts and makes tables with a fraction of the work, but is slower in the long run,
+# and SIGKILL may lose tables made since it started. With CASSANDRA_SECURE=1 a new one takes only clients that speak TLS, show a certificate and log in
 # (`cassandra`, `cassandra`); their certificates are in DIR/tls. Exits with 3 when the jars can't be fetched.
 set -euo pipefail
 [ "$#" -ge 2 ] || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 2; }
@@ -88,10 +89,11 @@ case $command in
             mkdir -p "$dir"
             sed -e "s|@DIR@|$dir|g" -e "s|@PORT@|$port|g" -e "s|@STORAGE_PORT@|$((port + 1))|g" "$here/cassandra/cassandra.yaml" >"$dir/cassandra.yaml"
             if [ -n "${CASSANDRA_SECURE:-}" ] || [ -e "$dir/tls" ]; then secure "$dir"; fi
-            heap=${CASSANDRA_HEAP:-1g}
+            heap=${CASSANDRA_HEAP:-1g} manner=(-XX:+UseG1GC)
+            [ -z "${BRIEF_SERVERS:-}" ] || manner=(-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dcassandra.test.flush_local_schema_changes=false)
             mapfile -t access < <(access)
             # One node waits for no other: not for gossip, not for the ring, nor with its first user for nodes that may have one.
-            launch "$dir" -Xms"$heap" -Xmx"$heap" -XX:+UseG1GC -XX:+ExitOnOutOfMemoryError -Xss512k \
+            launch "$dir" -Xms"$heap" -Xmx"$heap" "${manner[@]}" -XX:+ExitOnOutOfMemoryError -Xss512k \
                 -javaagent:"$(printf '%s' "$jars"/jamm-*.jar)" "${access[@]}" -Djdk.attach.allowAttachSelf=true \
                 -Dcassandra.config="file://$dir/cassandra.yaml" -Dcassandra.storagedir="$dir" -Dcassandra-foreground=yes \
                 -Dlogback.configurationFile="$here/cassandra/logback.xml" -Djava.io.tmpdir="$dir" \

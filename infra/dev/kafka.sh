@@ -10,7 +10,7 @@
 # PORT is for clients, PORT+2 for the controller. With PROXIED_PORT the broker also listens on PORT+1 and says there that it is
 # reached at 127.0.0.1:PROXIED_PORT: a test's proxy listens on PROXIED_PORT and passes on to PORT+1.
 # `start` on a folder of an earlier start keeps its data and does nothing if it runs. It returns when the broker answers.
-# KAFKA_HEAP is the heap (1g). With KAFKA_BRIEF=1 a broker starts with two thirds of the work, but is slower in the long run. With
+# KAFKA_HEAP is the heap (1g). With BRIEF_SERVERS=1 a broker starts with two thirds of the work, but is slower in the long run. With
 # KAFKA_SECURE=1 a new single broker takes only clients that speak TLS and log in with SCRAM-SHA-512, and lets them do only what an ACL
 # allows: see `secure` below. Exits with 3 when the jars can't be fetched.
 set -euo pipefail
@@ -66,6 +66,9 @@ num.io.threads=4
 log.cleaner.dedupe.buffer.size=8388608
 log.segment.bytes=67108864
 log.index.size.max.bytes=1048576
+
+# On a machine that is busy a broker may take long to start; it gives up after a minute unless told to wait.
+initial.broker.registration.timeout.ms=300000
 
 # A group forms at once, and may say that it is dead sooner than production groups should.
 group.initial.rebalance.delay.ms=0
@@ -131,7 +134,7 @@ boot() {
 # Runs a Kafka in the background: machine DIR PROPERTIES
 machine() {
     local heap=${KAFKA_HEAP:-1g} collector=(-XX:+UseG1GC -XX:MaxGCPauseMillis=20)
-    [ -z "${KAFKA_BRIEF:-}" ] || collector=(-XX:+UseSerialGC -XX:TieredStopAtLevel=1)
+    [ -z "${BRIEF_SERVERS:-}" ] || collector=(-XX:+UseSerialGC -XX:TieredStopAtLevel=1)
     launch "$1" -Xms"$heap" -Xmx"$heap" "${collector[@]}" -XX:+ExitOnOutOfMemoryError \
         -Djava.awt.headless=true -Dtrustcard.log.level=INFO -Dtrustcard.log.to=file \
         -Dlog4j2.configurationFile="$here/kafka/log4j2.properties" -cp "$jars/*" kafka.Kafka "$2"

@@ -21,6 +21,9 @@ elif [ "$fetched" != 0 ]; then
     die "axe-core is needed; see above"
 fi
 
+# Nothing here lives long enough for what takes time first and saves it later.
+export BRIEF_SERVERS=1
+
 say "Building TrustCard and its tests"
 # All targets at once: the tests run the binary, and building it apart would compile many dependencies a second time.
 cargo build --workspace --all-targets --locked

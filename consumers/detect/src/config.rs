@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::header::PictureLimits;
+use crate::{header::PictureLimits, video::VideoLimits};
 
 /// Settings of the detectors. Every field has a default; unknown keys are refused.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -26,6 +26,8 @@ pub struct DetectConfig {
     pub queue: usize,
     /// What a picture may cost to decode.
     pub picture: PictureLimits,
+    /// What a video may cost.
+    pub video: VideoLimits,
 }
 
 impl Default for DetectConfig {
@@ -39,6 +41,7 @@ impl Default for DetectConfig {
             intra_threads: 1,
             queue: 64,
             picture: PictureLimits::default(),
+            video: VideoLimits::default(),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     ComponentError, DetectConfig, Registry, Runtime, StartError,
     clip::{Encoder, session_error},
     faces::Finder,
+    footage::Footage,
     head::Head,
     look::{AiVerdict, Eyes, FaceJudge, Judge, Look},
     ocr::Reader,
@@ -115,6 +116,15 @@ impl Detector {
             Ok(pool) => pool.run(move |eyes| eyes.look(&file)).await,
         };
         looked.unwrap_or_else(|error| Look::unseen(&error))
+    }
+
+    /// What the components that look at frames say about the video in `file`. One that is not in use says why.
+    pub async fn watch(&self, file: Bytes) -> Footage {
+        let watched = match &self.eyes {
+            Err(reason) => Err(ComponentError::Skipped(*reason)),
+            Ok(pool) => pool.run(move |eyes| eyes.watch(&file)).await,
+        };
+        watched.unwrap_or_else(Footage::unseen)
     }
 
     /// Whether the picture in `file` was generated.
@@ -319,6 +329,7 @@ impl Parts {
         };
         Ok(Eyes {
             limits: self.config.picture,
+            video: self.config.video,
             ai,
             reader,
             finder,

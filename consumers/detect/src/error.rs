@@ -4,7 +4,7 @@ use schemas::Reason;
 
 use crate::{
     clip::OutputError, head::HeadError, header::PictureError, registry::RegistryError,
-    runtime::RuntimeError,
+    runtime::RuntimeError, video::VideoError,
 };
 
 /// Why the detectors refuse to start. Each message says what to do next.
@@ -51,6 +51,9 @@ pub enum ComponentError {
     /// The picture can't be judged.
     #[error(transparent)]
     Picture(#[from] PictureError),
+    /// The video can't be judged.
+    #[error(transparent)]
+    Video(VideoError),
     /// The model's output is not what it promises.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -72,6 +75,7 @@ impl ComponentError {
         match self {
             Self::Skipped(reason) => *reason,
             Self::Picture(error) => error.reason(),
+            Self::Video(error) => error.reason(),
             Self::Output(_) => Reason::ModelOutputInvalid,
             Self::Inference(_) | Self::WorkerPanicked | Self::ShuttingDown => {
                 Reason::InferenceFailed

@@ -3,12 +3,13 @@
 use schemas::{
     PictureDetections, PictureFinding,
     events::{
-        detections::{Status, TextFinding},
+        detections::{FrameDetections, Status, TextFinding, VideoDetections},
         scraped::{Media, MediaKind},
     },
 };
+use serde::de::DeserializeOwned;
 
-use crate::{AiVerdict, ComponentError, FaceVerdict, Look, TextRead, Verdict};
+use crate::{AiVerdict, ComponentError, FaceVerdict, Footage, Look, Shot, TextRead, Verdict};
 
 /// What was seen in a picture that stands alone: the first of its post, with no bytes named.
 #[must_use]
@@ -56,18 +57,116 @@ pub(crate) fn placed(mut picture: PictureDetections, media: &Media) -> PictureDe
     picture
 }
 
-/// An answer kept earlier; none when it is not of this version's shape, and the picture is looked at again.
-pub(crate) fn read_back(kept: serde_json::Value) -> Option<PictureDetections> {
+/// An answer kept earlier; none when it is not of this version's shape, and the file is looked at again.
+pub(crate) fn read_back<T: DeserializeOwned>(kept: serde_json::Value) -> Option<T> {
     serde_json::from_value(kept).ok()
 }
 
 /// An answer kept earlier, on the same bytes.
 pub(crate) fn reused(mut kept: PictureDetections) -> PictureDetections {
-    for finding in [&mut kept.ai_generated, &mut kept.face_manipulation] {
-        finding.reused = finding.status != Status::Skipped;
-    }
+    mark_reused([&mut kept.ai_generated, &mut kept.face_manipulation]);
     kept.text.reused = kept.text.status != Status::Skipped;
     kept
+}
+
+/// The same for a video.
+pub(crate) fn video_reused(mut kept: VideoDetections) -> VideoDetections {
+    mark_reused([&mut kept.ai_generated, &mut kept.face_manipulation]);
+    kept
+}
+
+fn mark_reused(findings: [&mut PictureFinding; 2]) {
+    for finding in findings {
+        finding.reused = finding.status != Status::Skipped;
+    }
+}
+
+/// What was seen in a video that stands alone, with no bytes named.
+#[must_use]
+pub fn of_video(footage: Footage) -> VideoDetections {
+    let (width, height) = footage.facts.size.unzip();
+    let video = VideoDetections {
+        codec: footage.facts.codec.map(str::to_owned),
+        width,
+        height,
+        duration_ms: footage.facts.duration_ms,
+        millis: Some(footage.millis),
+        ..no_video(PictureFinding::skipped(schemas::Reason::NotInstalled))
+    };
+    match footage.shots {
+        Err(error) => {
+            let finding = without_answer(&error);
+            VideoDetections {
+                status: finding.status,
+                reason: finding.reason,
+                ai_generated: finding.clone(),
+                face_manipulation: finding,
+                ..video
+            }
+        }
+        Ok(shots) => {
+            let frames: Vec<FrameDetections> = shots.into_iter().map(frame).collect();
+            VideoDetections {
+                status: Status::Completed,
+                reason: None,
+                ai_generated: over_frames(&frames, |frame| &frame.ai_generated),
+                face_manipulation: over_frames(&frames, |frame| &frame.face_manipulation),
+                frames,
+                ..video
+            }
+        }
+    }
+}
+
+/// A video that nobody looked at.
+pub(crate) fn no_video(finding: PictureFinding) -> VideoDetections {
+    VideoDetections {
+        media_index: 0,
+        sha256: None,
+        status: finding.status,
+        reason: finding.reason,
+        codec: None,
+        width: None,
+        height: None,
+        duration_ms: None,
+        face_manipulation: finding.clone(),
+        ai_generated: finding,
+        frames: Vec::new(),
+        millis: None,
+    }
+}
+
+fn frame(shot: Shot) -> FrameDetections {
+    FrameDetections {
+        at_ms: shot.at_ms,
+        ai_generated: ai_generated(shot.ai_generated),
+        face_manipulation: faces(shot.face_manipulation),
+        faces: shot.faces,
+    }
+}
+
+/// One answer for a video: that of the frame with the largest probability, as for the pictures of a post, and the time of all.
+/// Where no frame has an answer it is that of the first that failed, else of the first.
+fn over_frames(
+    frames: &[FrameDetections],
+    finding: impl Fn(&FrameDetections) -> &PictureFinding,
+) -> PictureFinding {
+    let findings = || frames.iter().map(&finding);
+    let surest = findings()
+        .filter(|finding| finding.probability.is_some())
+        .max_by(|a, b| {
+            let probability = |finding: &PictureFinding| finding.probability.unwrap_or(0.0);
+            probability(a).total_cmp(&probability(b))
+        });
+    let failed = || findings().find(|finding| finding.status == Status::Failed);
+    let skipped = PictureFinding::skipped(schemas::Reason::NotInstalled);
+    let answer = surest.or_else(failed).or_else(|| findings().next());
+    PictureFinding {
+        millis: findings()
+            .filter_map(|finding| finding.millis)
+            .reduce(|a, b| a + b),
+        ..answer.cloned().unwrap_or(skipped)
+    }
 }
 
 fn ai_generated(answer: Result<AiVerdict, ComponentError>) -> PictureFinding {

@@ -5,7 +5,8 @@
 //! golden picture with the one on record ([`golden`]). Afterwards a picture goes the same way every time: its header is
 //! judged before anything is decoded ([`header`]), it is decoded and brought to the model's input ([`preprocess`]), the
 //! encoder turns it into features ([`clip`]) and a linear head turns those into a calibrated probability ([`head`]). The text in
-//! it is read by three models of their own ([`ocr`]); faces are found by another, cut out and judged. [`look`] is that way from beginning to end.
+//! it is read by three models of their own ([`ocr`]); faces are found by another, cut out and judged. [`look`] is that way from beginning to end. Of a [`video`] some frames are chosen,
+//! and [`footage`] is what generated pictures and faces look like in them.
 //!
 //! Nothing here answers with a guess: a picture that can't be judged, a model whose output is no number and a runtime the
 //! model was never verified on each have an error with a stable [`schemas::Reason`].
@@ -18,6 +19,7 @@ pub mod detector;
 pub mod error;
 mod faces;
 pub mod findings;
+pub mod footage;
 mod golden;
 pub mod head;
 pub mod header;
@@ -33,10 +35,12 @@ pub mod registry;
 pub mod runtime;
 mod session;
 pub mod stage;
+pub mod video;
 
 pub use config::DetectConfig;
 pub use detector::{Detector, ModelInfo};
 pub use error::{ComponentError, StartError};
+pub use footage::{Footage, Shot};
 pub use head::Verdict;
 pub use look::{AiVerdict, FaceVerdict, Look, TextRead};
 pub use registry::Registry;

@@ -16,10 +16,11 @@ use crate::{
     ocr::{Reader, Reading},
     preprocess, provenance,
     registry::ClassifierEntry,
+    video::VideoLimits,
 };
 
 /// Longest side, in pixels, of the copy in which text and faces are looked for.
-const WORKING_SIDE: u32 = 1280;
+pub(crate) const WORKING_SIDE: u32 = 1280;
 /// Shortest side of a face that is judged, in pixels of that copy.
 const MIN_FACE: u32 = 48;
 /// Faces of a picture that are judged, at most.
@@ -133,6 +134,7 @@ impl Judge {
 /// What one thread owns. What is not installed says why.
 pub(crate) struct Eyes {
     pub(crate) limits: PictureLimits,
+    pub(crate) video: VideoLimits,
     pub(crate) ai: Result<(Encoder, Judge), ComponentError>,
     pub(crate) reader: Result<(Reader, String), ComponentError>,
     pub(crate) finder: Result<Finder, ComponentError>,
@@ -171,19 +173,11 @@ impl Eyes {
     }
 
     fn look_at(&mut self, picture: DynamicImage, orientation: Orientation, began: Instant) -> Look {
-        let decoded = began.elapsed();
-        let millis = |since: Instant| {
-            u64::try_from((decoded + since.elapsed()).as_millis()).unwrap_or(u64::MAX)
-        };
-        let since = Instant::now();
-        let ai_generated =
-            self.judge(&picture, orientation)
-                .map(|(judge, (probability, verdict))| AiVerdict {
-                    probability,
-                    verdict,
-                    model: judge,
-                    millis: millis(since),
-                });
+        let decoding = millis(began);
+        let mut ai_generated = self.ai_generated(&picture, orientation);
+        if let Ok(judged) = &mut ai_generated {
+            judged.millis += decoding;
+        }
         let turned = matches!(
             orientation,
             Orientation::Rotate90
@@ -205,30 +199,19 @@ impl Eyes {
             (Ok((reader, id)), Ok(copy)) => reader.read(copy).map(|reading| TextRead {
                 reading: scaled(reading, scale(copy)),
                 model: id.clone(),
-                millis: millis(since),
+                millis: decoding + millis(since),
             }),
         };
-        let since = Instant::now();
-        let (mut faces, judged) = match (&mut self.finder, &copy) {
-            (Err(why), _) => (Vec::new(), Err(why.clone())),
-            (_, Err(error)) => (Vec::new(), Err(error.clone().into())),
-            (Ok(finder), Ok(copy)) => match finder.find(copy) {
-                Err(error) => (Vec::new(), Err(error)),
-                Ok(mut faces) => {
-                    let judged = self.judge_faces(copy, &mut faces);
-                    (faces, judged)
-                }
-            },
+        let (faces, mut face_manipulation) = match &copy {
+            Err(error) => {
+                let why = self.finder.as_ref().err().cloned();
+                (Vec::new(), Err(why.unwrap_or_else(|| error.clone().into())))
+            }
+            Ok(copy) => self.faces(copy, scale(copy)),
         };
-        if let Ok(copy) = &copy {
-            enlarge(&mut faces, scale(copy));
+        if let Ok(judged) = &mut face_manipulation {
+            judged.millis += decoding;
         }
-        let face_manipulation = judged.map(|(probability, verdict, model)| FaceVerdict {
-            probability,
-            verdict,
-            model,
-            millis: millis(since),
-        });
         Look {
             size: Some((width, height)),
             ai_generated,
@@ -237,6 +220,30 @@ impl Eyes {
             faces,
             provenance: None,
         }
+    }
+
+    /// Finds and judges the faces of a picture that was made smaller `scale` times; boxes are told in pixels of the original.
+    pub(crate) fn faces(
+        &mut self,
+        picture: &RgbImage,
+        scale: f64,
+    ) -> (Vec<FaceBox>, Result<FaceVerdict, ComponentError>) {
+        let since = Instant::now();
+        let finder = self.finder.as_mut();
+        let found = finder.map_err(|why| why.clone());
+        let mut faces = match found.and_then(|finder| finder.find(picture)) {
+            Err(error) => return (Vec::new(), Err(error)),
+            Ok(faces) => faces,
+        };
+        let judged = self.judge_faces(picture, &mut faces);
+        enlarge(&mut faces, scale);
+        let judged = judged.map(|(probability, verdict, model)| FaceVerdict {
+            probability,
+            verdict,
+            model,
+            millis: millis(since),
+        });
+        (faces, judged)
     }
 
     /// The features of a picture file.
@@ -296,15 +303,28 @@ impl Eyes {
         encoder.features(&faces::cut_out(&copy, face), Orientation::NoTransforms)
     }
 
-    fn judge(
+    /// Whether a decoded picture was generated.
+    pub(crate) fn ai_generated(
         &mut self,
         picture: &DynamicImage,
         orientation: Orientation,
-    ) -> Result<(String, (f64, Verdict)), ComponentError> {
+    ) -> Result<AiVerdict, ComponentError> {
+        let since = Instant::now();
         let (encoder, judge) = self.ai.as_mut().map_err(|why| why.clone())?;
         let features = encoder.features(picture, orientation)?;
-        Ok((judge.id.clone(), judge.verdict(&features)?))
+        let (probability, verdict) = judge.verdict(&features)?;
+        Ok(AiVerdict {
+            probability,
+            verdict,
+            model: judge.id.clone(),
+            millis: millis(since),
+        })
     }
+}
+
+/// Time since then, in milliseconds.
+pub(crate) fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Corners in pixels of the copy, brought to those of the picture.

@@ -3,14 +3,33 @@
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 use store::EndMetrics;
 
-/// Where the answer on a picture came from.
+/// What is answered on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A picture, thumbnails among them.
+    Picture,
+    /// A video.
+    Video,
+}
+
+impl Kind {
+    /// What answers are kept under, before the models they come from.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Picture => "picture",
+            Self::Video => "video",
+        }
+    }
+}
+
+/// Where an answer came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// A model was run.
     Computed,
     /// The same bytes were answered before.
     Reused,
-    /// The picture or the model failed.
+    /// The file or the model failed.
     Failed,
 }
 
@@ -28,6 +47,7 @@ impl Answer {
 #[derive(Debug, Clone)]
 pub struct DetectMetrics {
     pictures: IntCounterVec,
+    videos: IntCounterVec,
     inference: HistogramVec,
     /// Those that every stage shares.
     pub(crate) ends: EndMetrics,
@@ -39,16 +59,22 @@ impl DetectMetrics {
     /// # Errors
     /// When a name is taken.
     pub fn register(registry: &Registry, ends: EndMetrics) -> Result<Self, prometheus::Error> {
-        let pictures = IntCounterVec::new(
-            Opts::new(
-                "trustcard_detect_pictures_total",
-                "Pictures answered, by answer: computed, reused or failed.",
-            ),
-            &["answer"],
+        let answers = |name: &str, help: &str| {
+            let answers = IntCounterVec::new(Opts::new(name, help), &["answer"])?;
+            for answer in [Answer::Computed, Answer::Reused, Answer::Failed] {
+                answers.with_label_values(&[answer.name()]);
+            }
+            registry.register(Box::new(answers.clone()))?;
+            Ok::<_, prometheus::Error>(answers)
+        };
+        let pictures = answers(
+            "trustcard_detect_pictures_total",
+            "Pictures answered, by answer: computed, reused or failed.",
         )?;
-        for answer in [Answer::Computed, Answer::Reused, Answer::Failed] {
-            pictures.with_label_values(&[answer.name()]);
-        }
+        let videos = answers(
+            "trustcard_detect_videos_total",
+            "Videos answered, by answer: computed, reused or failed.",
+        )?;
         let inference = HistogramVec::new(
             HistogramOpts::new(
                 "trustcard_model_inference_duration_seconds",
@@ -68,18 +94,22 @@ impl DetectMetrics {
                 inference.with_label_values(&[id]);
             }
         }
-        registry.register(Box::new(pictures.clone()))?;
         registry.register(Box::new(inference.clone()))?;
         Ok(Self {
             pictures,
+            videos,
             inference,
             ends,
         })
     }
 
-    /// Counts a picture.
-    pub fn answer(&self, answer: Answer) {
-        self.pictures.with_label_values(&[answer.name()]).inc();
+    /// Counts an answer.
+    pub fn answer(&self, kind: Kind, answer: Answer) {
+        let answers = match kind {
+            Kind::Picture => &self.pictures,
+            Kind::Video => &self.videos,
+        };
+        answers.with_label_values(&[answer.name()]).inc();
     }
 
     /// Observes a run of a model.

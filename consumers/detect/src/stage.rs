@@ -1,33 +1,36 @@
-//! The stage: a scraped post in, what the models saw in its pictures out.
+//! The stage: a scraped post in, what the models saw in its pictures and videos out.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use engine::{
     Gate, GateState, GateWatch, Message, Outcome, SharedClock, Stage, StageError, telemetry::LOGGED,
 };
-use futures::future::join_all;
+use futures::{
+    future::{join_all, try_join_all},
+    try_join,
+};
 use schemas::{
     Detections, PictureDetections, PictureFinding, PostScraped, Reason,
     dead_letter::DeadLetter,
     events::{
-        detections::TextFinding,
+        detections::{TextFinding, VideoDetections},
         result::Failure,
         scraped::{Media, MediaKind},
     },
     topics,
 };
+use serde::{Serialize, de::DeserializeOwned};
 use store::{BlobError, BlobStore, ProgressStep, Store, StoreError};
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
 use crate::{
-    Detector, findings,
-    metrics::{Answer, DetectMetrics},
+    ComponentError, Detector, findings,
+    metrics::{Answer, DetectMetrics, Kind},
 };
 
-/// What answers on a picture are kept under, before the models they come from.
-const PICTURE: &str = "picture";
 /// Progress after this stage, percent.
 const DETECTED: u8 = 60;
 
@@ -39,12 +42,12 @@ pub struct DetectStage {
     clock: SharedClock,
     metrics: DetectMetrics,
     gate: Gate,
-    /// Leave to hold a picture's file in memory: one for each worker, and one that is read meanwhile.
+    /// Leave to hold a file in memory: one for each worker, and one that is read meanwhile.
     files: Semaphore,
 }
 
 impl DetectStage {
-    /// A stage that reads pictures from `blobs`, asks `detector` about them, and keeps rows and answers in `store`.
+    /// A stage that reads files from `blobs`, asks `detector` about them, and keeps rows and answers in `store`.
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
@@ -163,17 +166,14 @@ impl Stage for DetectStage {
 impl DetectStage {
     async fn detect(&self, message: &Message<PostScraped>) -> Result<Outcome, Again> {
         let post = &message.event;
-        let pictures = post
+        let (videos, pictures): (Vec<&Media>, Vec<&Media>) = post
             .content
             .media
             .iter()
-            .filter(|media| media.kind != MediaKind::Video);
-        let seen: Result<Vec<PictureDetections>, Again> =
-            join_all(pictures.map(|media| self.picture(media)))
-                .await
-                .into_iter()
-                .collect();
-        let pictures = seen?;
+            .partition(|media| media.kind == MediaKind::Video);
+        let pictures = try_join_all(pictures.into_iter().map(|media| self.picture(media)));
+        let videos = try_join_all(videos.into_iter().map(|media| self.video(media)));
+        let (pictures, videos) = try_join!(pictures, videos)?;
         let detections = Detections {
             analysis_id: post.analysis_id,
             run: post.run,
@@ -185,7 +185,7 @@ impl DetectStage {
             content: post.content.clone(),
             pictures,
             runtime: self.detector.runtime().map(crate::Runtime::name),
-            videos: Vec::new(),
+            videos,
         };
         Ok(schemas::encode(topics::DETECTIONS, &detections)
             .map_or(Outcome::Reject(Reason::SchemaMismatch), |record| {
@@ -195,61 +195,116 @@ impl DetectStage {
 
     /// What is seen in one picture; an error is one of storage, and the whole post is tried again.
     async fn picture(&self, media: &Media) -> Result<PictureDetections, Again> {
-        Ok(findings::placed(self.seen(media).await?, media))
+        let found = self.found(Kind::Picture, media, async |file| {
+            let look = self.detector.look(file).await;
+            self.note(Kind::Picture, look.runs(), look.failures().next());
+            let whole = look.failures().next().is_none();
+            (findings::of(look), whole)
+        });
+        let picture = match found.await? {
+            Found::Kept(kept) => findings::reused(kept),
+            Found::New(picture) => picture,
+            Found::Skipped(reason) => findings::unseen(
+                PictureFinding::skipped(reason),
+                TextFinding::skipped(reason),
+            ),
+            Found::Failed(reason) => {
+                findings::unseen(PictureFinding::failed(reason), TextFinding::failed(reason))
+            }
+        };
+        Ok(findings::placed(picture, media))
     }
 
-    async fn seen(&self, media: &Media) -> Result<PictureDetections, Again> {
-        let failed =
-            |reason| findings::unseen(PictureFinding::failed(reason), TextFinding::failed(reason));
+    /// What is seen in one video.
+    async fn video(&self, media: &Media) -> Result<VideoDetections, Again> {
+        let found = self.found(Kind::Video, media, async |file| {
+            let footage = self.detector.watch(file).await;
+            self.note(Kind::Video, footage.runs(), footage.failure());
+            let whole = footage.failure().is_none();
+            (findings::of_video(footage), whole)
+        });
+        let video = match found.await? {
+            Found::Kept(kept) => findings::video_reused(kept),
+            Found::New(video) => video,
+            Found::Skipped(reason) => findings::no_video(PictureFinding::skipped(reason)),
+            Found::Failed(reason) => findings::no_video(PictureFinding::failed(reason)),
+        };
+        Ok(VideoDetections {
+            media_index: media.index,
+            sha256: media.blob.as_ref().map(|blob| blob.sha256.clone()),
+            ..video
+        })
+    }
+
+    /// An answer on a file: kept earlier on the same bytes, or that of `look`, which is kept when it is whole.
+    async fn found<T: Serialize + DeserializeOwned>(
+        &self,
+        kind: Kind,
+        media: &Media,
+        look: impl AsyncFnOnce(Bytes) -> (T, bool),
+    ) -> Result<Found<T>, Again> {
         let (identity, blob) = match (self.detector.identity(), &media.blob) {
-            (Err(reason), _) => {
-                return Ok(findings::unseen(
-                    PictureFinding::skipped(reason),
-                    TextFinding::skipped(reason),
-                ));
-            }
+            (Err(reason), _) => return Ok(Found::Skipped(reason)),
             (Ok(_), None) => {
-                return Ok(failed(media.failure.unwrap_or(Reason::MediaUnavailable)));
+                let reason = media.failure.unwrap_or(Reason::MediaUnavailable);
+                return Ok(Found::Failed(reason));
             }
-            (Ok(identity), Some(blob)) => (format!("{PICTURE}:{identity}"), blob),
+            (Ok(identity), Some(blob)) => (format!("{}:{identity}", kind.name()), blob),
         };
         let kept = self
             .store
             .finding(&blob.sha256, &identity, self.clock.now());
         if let Some(kept) = kept.await?.and_then(findings::read_back) {
-            self.metrics.answer(Answer::Reused);
-            return Ok(findings::reused(kept));
+            self.metrics.answer(kind, Answer::Reused);
+            return Ok(Found::Kept(kept));
         }
         // Nothing closes it; the permit ends with the file.
         let _held = self.files.acquire().await;
         let file = match self.blobs.get(blob).await {
             Ok(file) => file,
-            // A file that is gone comes back only with another scrape: this picture is lost to this run, not the post.
-            Err(BlobError::Missing { .. }) => return Ok(failed(Reason::BlobUnavailable)),
+            // A file that is gone comes back only with another scrape: it is lost to this run, the post is not.
+            Err(BlobError::Missing { .. }) => return Ok(Found::Failed(Reason::BlobUnavailable)),
             Err(error) => {
                 tracing::warn!(sha256 = blob.sha256, %error, "media store");
                 return Err(Again::Blobs);
             }
         };
-        let look = self.detector.look(file).await;
-        for (model, millis) in look.runs() {
-            self.metrics.inference(model, millis);
-        }
-        for error in look.failures() {
-            tracing::warn!(sha256 = blob.sha256, %error, "picture");
-        }
-        let whole = look.failures().next().is_none();
-        let picture = findings::of(look);
-        self.metrics.answer(if whole {
-            Answer::Computed
-        } else {
-            Answer::Failed
-        });
-        if whole && let Ok(value) = serde_json::to_value(&picture) {
+        let span = tracing::error_span!(target: LOGGED, "media", sha256 = blob.sha256);
+        let (answer, whole) = look(file).instrument(span).await;
+        if whole && let Ok(value) = serde_json::to_value(&answer) {
             self.store
                 .keep_finding(&blob.sha256, &identity, &value, self.clock.now())
                 .await?;
         }
-        Ok(picture)
+        Ok(Found::New(answer))
     }
+
+    /// Counts a look, and tells why it failed.
+    fn note<'a>(
+        &self,
+        kind: Kind,
+        runs: impl Iterator<Item = (&'a str, u64)>,
+        failure: Option<&ComponentError>,
+    ) {
+        for (model, millis) in runs {
+            self.metrics.inference(model, millis);
+        }
+        if let Some(error) = failure {
+            tracing::warn!(%error, "media");
+        }
+        let answer = failure.map_or(Answer::Computed, |_| Answer::Failed);
+        self.metrics.answer(kind, answer);
+    }
+}
+
+/// Where an answer on a file comes from.
+enum Found<T> {
+    /// It was kept earlier, on the same bytes.
+    Kept(T),
+    /// Somebody looked.
+    New(T),
+    /// Nobody looks at files.
+    Skipped(Reason),
+    /// There is no file.
+    Failed(Reason),
 }

@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
+#[path = "common/film.rs"]
+mod film;
 #[path = "common/posts.rs"]
 mod posts;
 
@@ -14,8 +16,9 @@ use std::{path::PathBuf, sync::Arc};
 use bytes::Bytes;
 use common::{Setup, Then, fixture, model, plain};
 use engine::Stage;
-use posts::{post, seen, stage};
-use schemas::Reason;
+use image::imageops::FilterType;
+use posts::{detections, post, post_of, seen, stage};
+use schemas::{Reason, events::detections::Status, events::scraped::MediaKind};
 use trustcard_detect::{
     ComponentError, DetectConfig, Detector, Registry, Runtime, Verdict, clip::OutputError,
 };
@@ -179,6 +182,52 @@ async fn the_same_bytes_are_never_looked_at_twice() {
     assert!(findings[1].reused);
     findings[1].reused = false;
     assert_eq!(findings[0], findings[1]);
+}
+
+#[tokio::test]
+async fn a_video_is_judged_by_its_frames_and_the_same_bytes_once() {
+    let Some(config) = real() else { return };
+    let detector = Arc::new(Detector::start(&config).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let (stage, blobs) = stage(folder.path(), detector);
+    let frame = |name| {
+        let picture = image::load_from_memory(&fixture(name)).unwrap();
+        let picture = picture.resize_exact(320, 384, FilterType::Triangle);
+        vec![picture.to_rgb8(); 5]
+    };
+    let frames = [frame("face.png"), frame("poster.png")].concat();
+    let file = film::film(&frames, &[]).mp4();
+    let blob = blobs.put(file.into(), "video/mp4").await.unwrap();
+    let files = std::slice::from_ref(&blob);
+    let watch = async |post_id| {
+        let outcomes = stage.process(vec![post_of(post_id, MediaKind::Video, files)]);
+        detections(&outcomes.await.unwrap()[0]).videos.remove(0)
+    };
+    let mut first = watch("first").await;
+
+    assert_eq!(
+        (first.status, first.codec.as_deref()),
+        (Status::Completed, Some("h264"))
+    );
+    assert_eq!(first.sha256.as_ref(), Some(&blob.sha256));
+    let times: Vec<u64> = first.frames.iter().map(|frame| frame.at_ms).collect();
+    assert_eq!(times, [0, 500]);
+    let likely = first
+        .frames
+        .iter()
+        .map(|frame| frame.ai_generated.probability.unwrap());
+    let likeliest = likely.reduce(f64::max);
+    assert_eq!(first.ai_generated.probability, likeliest);
+    assert_eq!(
+        (first.frames[0].faces.len(), first.frames[1].faces.len()),
+        (1, 0)
+    );
+    assert_eq!(first.face_manipulation.reason, Some(Reason::NotInstalled));
+
+    let second = watch("second").await;
+    assert!(second.ai_generated.reused && !first.ai_generated.reused);
+    first.ai_generated.reused = true;
+    assert_eq!(first, second);
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! A result scored again from what it says itself, by other rules: its detections may be long gone, and nothing is sent anywhere.
 //! A result holds all that a score is made of, but for the threshold by which a model without one of its own would be judged.
 
-use schemas::events::detections::{PictureDetections, ProvenanceFinding, Status, TextFinding};
+use schemas::events::detections::{
+    PictureDetections, ProvenanceFinding, Status, TextFinding, VideoDetections,
+};
 use schemas::events::scraped::{Author, MediaKind, Post};
 use schemas::{AnalysisResult, Detections, PictureFinding, Reason, Verdict};
 use serde::Deserialize;
@@ -9,7 +11,7 @@ use serde_json::Value;
 
 use crate::Scorer;
 
-/// One entry of `ai_detection.images` or `deepfake.images`.
+/// One entry of `ai_detection.images` or `deepfake.images`, or of `videos` there.
 #[derive(Deserialize)]
 struct Judged {
     media_index: u32,
@@ -45,6 +47,30 @@ impl Scorer {
 
 fn images<T: for<'de> Deserialize<'de>>(component: &Value) -> Option<Vec<T>> {
     serde_json::from_value(component.get("images")?.clone()).ok()
+}
+
+/// The videos of both detectors; older results tell of none.
+fn videos(ai: &Value, faces: &Value) -> Option<Vec<VideoDetections>> {
+    let read = |component: &Value| match component.get("videos") {
+        None => Some(Vec::new()),
+        Some(videos) => serde_json::from_value::<Vec<Judged>>(videos.clone()).ok(),
+    };
+    let both = read(ai)?.into_iter().zip(read(faces)?);
+    let videos = both.map(|(ai, face)| VideoDetections {
+        media_index: ai.media_index,
+        sha256: None,
+        status: ai.status,
+        reason: ai.reason,
+        codec: None,
+        width: None,
+        height: None,
+        duration_ms: None,
+        ai_generated: finding(ai),
+        face_manipulation: finding(face),
+        frames: Vec::new(),
+        millis: None,
+    });
+    Some(videos.collect())
 }
 
 fn finding(judged: Judged) -> PictureFinding {
@@ -136,6 +162,6 @@ fn detections_of(result: &AnalysisResult) -> Option<Detections> {
         },
         pictures: pictures.collect(),
         runtime: None,
-        videos: Vec::new(),
+        videos: videos(&found.ai_detection, &found.deepfake)?,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use schemas::events::detections::{PictureDetections, Status};
+use schemas::events::detections::{PictureDetections, Status, VideoDetections};
 use schemas::events::result::{ComponentResults, Coverage};
 use schemas::{Detections, PictureFinding};
 use serde_json::{Map, Value, json};
@@ -77,6 +77,7 @@ impl Components<'_> {
                 self.ai,
                 &self.pictures.ai_answers,
                 |picture| &picture.ai_generated,
+                |video| &video.ai_generated,
                 ["ai_generated", "human_made"],
                 "ai_images",
             ),
@@ -85,6 +86,7 @@ impl Components<'_> {
                 self.deepfake,
                 &self.pictures.face_answers,
                 |picture| &picture.face_manipulation,
+                |video| &video.face_manipulation,
                 ["suspicious", "clean"],
                 "suspicious_images",
             )),
@@ -120,12 +122,14 @@ impl Components<'_> {
         )
     }
 
-    /// `words` name a positive and a negative verdict; `counted` names the number of positives.
+    /// `answers` are those of the pictures, then those of the videos; `words` name a positive and a negative verdict; `counted` names
+    /// the number of positives.
     fn detector_json(
         &self,
         tally: Tally,
         answers: &[Answer],
-        finding: fn(&PictureDetections) -> &PictureFinding,
+        in_picture: fn(&PictureDetections) -> &PictureFinding,
+        in_video: fn(&VideoDetections) -> &PictureFinding,
         words: [&str; 2],
         counted: &str,
     ) -> Value {
@@ -135,33 +139,31 @@ impl Components<'_> {
             Answer::Inconclusive => Some("inconclusive"),
             Answer::Skipped(_) | Answer::Failed(_) => None,
         };
-        let images: Vec<Value> = self
-            .detections
-            .pictures
-            .iter()
-            .zip(answers)
-            .map(|(picture, answer)| {
-                let finding = finding(picture);
-                let (status, reason) = match answer {
-                    Answer::Positive(_) | Answer::Negative(_) => (Status::Completed, None),
-                    Answer::Inconclusive => (Status::Inconclusive, None),
-                    Answer::Skipped(reason) => (Status::Skipped, Some(reason)),
-                    Answer::Failed(reason) => (Status::Failed, Some(reason)),
-                };
-                json!({
-                    "media_index": picture.media_index,
-                    "kind": picture.kind,
-                    "status": status,
-                    "reason": reason,
-                    "verdict": word(answer),
-                    "probability": finding.probability,
-                    "model": finding.model,
-                    "millis": finding.millis,
-                    "reused": finding.reused,
-                    "declared_ai": picture.provenance.as_ref().is_some_and(|found| found.declared_ai),
-                    "declared": picture.provenance.as_ref().and_then(|found| found.statement.as_deref()),
-                })
+        let told = |answer: &Answer, finding: &PictureFinding| {
+            let (status, reason) = match answer {
+                Answer::Positive(_) | Answer::Negative(_) => (Status::Completed, None),
+                Answer::Inconclusive => (Status::Inconclusive, None),
+                Answer::Skipped(reason) => (Status::Skipped, Some(reason)),
+                Answer::Failed(reason) => (Status::Failed, Some(reason)),
+            };
+            json!({
+                "status": status,
+                "reason": reason,
+                "verdict": word(answer),
+                "probability": finding.probability,
+                "model": finding.model,
+                "millis": finding.millis,
+                "reused": finding.reused,
             })
+        };
+        let (of_pictures, of_videos) = answers.split_at(self.detections.pictures.len());
+        let images = of_pictures.iter().zip(&self.detections.pictures);
+        let images: Vec<Value> = images
+            .map(|(answer, picture)| media::picture(told(answer, in_picture(picture)), picture))
+            .collect();
+        let videos = of_videos.iter().zip(&self.detections.videos);
+        let videos: Vec<Value> = videos
+            .map(|(answer, video)| media::video(told(answer, in_video(video)), video))
             .collect();
         let positives = answers
             .iter()
@@ -187,6 +189,7 @@ impl Components<'_> {
                 "confidence": confidence,
                 "total_images": images.len(),
                 "images": images,
+                "videos": videos,
             }),
         );
         json[counted] = json!(positives);

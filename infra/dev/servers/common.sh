@@ -69,19 +69,29 @@ launch() {
         exec setsid "$java" -Dtrustcard.log.dir="$dir" "$@" </dev/null >"$dir/java.log" 2>&1
     ) 2>/dev/null &
     echo $! >"$dir/pid"
-    disown
 }
 
-# Waits until COMMAND succeeds; fails when the server of DIR ends or 300 s pass: await DIR COMMAND...
+# Seconds that a server may take to be ready.
+PATIENCE=300
+
+# Waits until COMMAND succeeds; fails when the server of DIR ends or takes too long: await DIR COMMAND...
 await() {
-    local dir=$1 deadline=$((SECONDS + 300))
+    local dir=$1 deadline=$((SECONDS + PATIENCE)) pid
     shift
     until "$@" 2>/dev/null; do
+        pid=$(cat "$dir/pid")
         # The shell that becomes java has another command line for a moment.
-        kill -0 "$(cat "$dir/pid")" 2>/dev/null || die "the server of $dir ended: see the logs there"
-        [ "$SECONDS" -lt "$deadline" ] || die "the server of $dir is not ready after 300 s: see the logs there"
+        kill -0 "$pid" 2>/dev/null || { local code=0; wait "$pid" || code=$?; blame "$dir" "ended with $code"; }
+        [ "$SECONDS" -lt "$deadline" ] || blame "$dir" "is not ready after $PATIENCE s"
         sleep 0.1
     done
+}
+
+# Fails with what a server said last, for its folder may be gone when somebody looks: blame DIR WHAT
+blame() {
+    # Without the frames of stacks.
+    grep -vhE '^[[:space:]]' "$1"/*.log | tail -n 20 >&2 || true
+    die "the server of $1 $2; above is the end of its logs; the machine has $(free -m | sed -n 's/^Mem: */MiB of memory (total, used, free, shared, cached, available): /p'); $(df -h --output=avail "$1" | tail -n 1 | tr -d ' ') of disk free"
 }
 
 # Ends the server of a folder and waits for it: end SIGNAL DIR

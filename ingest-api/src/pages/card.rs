@@ -5,7 +5,7 @@ use serde::Serialize;
 use store::{AnalysisRow, Opinion, Status, StorePolicy, Votes};
 
 use super::{
-    evidence::{self, Picture, Provenance, Sources, Text},
+    evidence::{self, Picture, Provenance, Sources, Text, Video},
     gauge::Gauge,
     waterfall::Waterfall,
     words,
@@ -73,6 +73,7 @@ struct Scored<'a> {
     waterfall: Option<Waterfall<'a>>,
     text: Text<'a>,
     pictures: Vec<Picture>,
+    videos: Vec<Video>,
     sources: Sources,
     provenance: Provenance,
 }
@@ -137,6 +138,7 @@ impl<'a> Scored<'a> {
             waterfall: breakdown.map(|breakdown| Waterfall::of(&breakdown.adjustments)),
             text: evidence::text(result),
             pictures: evidence::pictures(result),
+            videos: evidence::videos(result),
             sources: evidence::sources(result),
             provenance: evidence::provenance(result),
         })

@@ -11,11 +11,13 @@ mod pictures;
 mod provenance;
 mod sources;
 mod text;
+mod videos;
 
 pub use pictures::{Picture, media, pictures};
 pub use provenance::{Provenance, provenance};
 pub use sources::{Sources, sources};
 pub use text::{Text, text};
+pub use videos::{Video, videos};
 
 /// Reads a value of another's shape; `None` where it has none of it.
 fn read<T: DeserializeOwned>(value: &Value) -> Option<T> {

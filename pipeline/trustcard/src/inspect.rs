@@ -1,4 +1,4 @@
-//! `trustcard inspect`: every detector on local pictures, without broker, store or server.
+//! `trustcard inspect`: every detector on local pictures and videos, without broker, store or server.
 
 mod files;
 
@@ -27,7 +27,7 @@ const SHOWN: usize = 60;
 /// Options of `inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// Pictures, or folders of them
+    /// Pictures and videos, or folders of them
     #[arg(required = true, value_name = "FILE|DIR")]
     pub paths: Vec<PathBuf>,
     /// One JSON line a file
@@ -79,6 +79,7 @@ async fn inspect(detector: &Detector, path: PathBuf) -> Value {
         Err(_) => Err(Reason::MediaUnavailable),
     };
     let mut found = match file {
+        Ok(file) if detect::video::is_mp4(&file) => video(detector, file).await,
         Ok(file) => picture(detector, file).await,
         Err(reason) => unread(reason),
     };
@@ -106,6 +107,30 @@ async fn picture(detector: &Detector, file: Bytes) -> Value {
         "text": picture.text,
         "provenance": picture.provenance,
     })
+}
+
+async fn video(detector: &Detector, file: Bytes) -> Value {
+    let video = findings::of_video(detector.watch(file).await);
+    let findings = |ai: &PictureFinding, face: &PictureFinding| {
+        json!({
+            "ai_generated": finding(ai, ["generated", "human"]),
+            "face_manipulation": finding(face, ["synthetic", "clean"]),
+        })
+    };
+    let frames = video.frames.iter().map(|frame| {
+        let mut found = findings(&frame.ai_generated, &frame.face_manipulation);
+        found["at_ms"] = json!(frame.at_ms);
+        found["faces"] = json!(frame.faces);
+        found
+    });
+    let mut found = findings(&video.ai_generated, &video.face_manipulation);
+    found["kind"] = json!("video");
+    found["codec"] = json!(video.codec);
+    found["width"] = json!(video.width);
+    found["height"] = json!(video.height);
+    found["duration_ms"] = json!(video.duration_ms);
+    found["frames"] = frames.collect();
+    found
 }
 
 /// A finding in the words of this command; `words` name a positive and a negative verdict.

@@ -48,7 +48,7 @@ pub fn free_ports(count: u16) -> u16 {
 
 /// Brokers of one's own come with up to six processes each: more than a few at a time only get in each other's way.
 /// One test may hold two; if more did, they could wait for each other.
-static ROOM: Semaphore = Semaphore::const_new(3);
+static ROOM: Semaphore = Semaphore::const_new(2);
 
 /// A Kafka broker of one's own, in its own folder. Dropped, it is killed and its data are gone.
 #[derive(Debug)]
@@ -134,10 +134,6 @@ impl KafkaServer {
         let mut command = script("kafka.sh", verb, self.folder());
         // Several of them fit on one machine.
         command.args(arguments).env("KAFKA_HEAP", "400m");
-        if cfg!(debug_assertions) {
-            // For tests, each of which needs it for a minute; what is measured is built otherwise.
-            command.env("KAFKA_BRIEF", "1");
-        }
         if self.secure {
             command.env("KAFKA_SECURE", "1");
         }
@@ -200,6 +196,10 @@ impl Drop for SecureCassandra {
 fn script(name: &str, verb: &str, folder: &Path) -> Command {
     let mut command = Command::new(root().join("infra/dev").join(name));
     command.arg(verb).arg(folder).stdin(Stdio::null());
+    if cfg!(debug_assertions) {
+        // For tests, each of which needs it for a minute; what is measured is built otherwise.
+        command.env("BRIEF_SERVERS", "1");
+    }
     command
 }
 

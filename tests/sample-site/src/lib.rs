@@ -27,7 +27,7 @@ mod shape;
 mod shortcode;
 mod signature;
 mod site;
-mod video;
+pub mod video;
 mod web;
 
 pub use counters::Route;

@@ -1,5 +1,7 @@
 //! A stage with a given detector, and posts for it.
 
+#![allow(dead_code)] // Each test binary uses its part.
+
 use std::{path::Path, sync::Arc};
 
 use engine::{Message, Meta, Outcome, SystemClock};
@@ -26,11 +28,16 @@ pub fn stage(folder: &Path, detector: Arc<Detector>) -> (DetectStage, BlobStore)
 
 /// A post of these pictures, scraped now.
 pub fn post(post_id: &str, pictures: &[BlobRef]) -> Message<PostScraped> {
+    post_of(post_id, MediaKind::Image, pictures)
+}
+
+/// A post of these files, all of one kind.
+pub fn post_of(post_id: &str, kind: MediaKind, files: &[BlobRef]) -> Message<PostScraped> {
     let now = engine::Clock::now(&SystemClock);
     let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap();
-    let media = pictures.iter().zip(0..).map(|(blob, index)| Media {
+    let media = files.iter().zip(0..).map(|(blob, index)| Media {
         index,
-        kind: MediaKind::Image,
+        kind,
         blob: Some(blob.clone()),
         failure: None,
         width: None,
@@ -76,10 +83,13 @@ pub fn post(post_id: &str, pictures: &[BlobRef]) -> Message<PostScraped> {
 
 /// What was seen in a post's pictures.
 pub fn seen(outcome: &Outcome) -> Vec<PictureDetections> {
+    detections(outcome).pictures
+}
+
+/// What was seen in a post.
+pub fn detections(outcome: &Outcome) -> Detections {
     let Outcome::Forward(records) = outcome else {
         panic!("{outcome:?}")
     };
-    let detections: Detections =
-        schemas::decode(&records[0].headers, records[0].value.as_deref()).unwrap();
-    detections.pictures
+    schemas::decode(&records[0].headers, records[0].value.as_deref()).unwrap()
 }

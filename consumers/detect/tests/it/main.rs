@@ -1,11 +1,14 @@
-//! Pictures, registry and pull: everything that needs no inference.
+//! Pictures, videos, registry and pull: everything that needs no inference.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/film.rs"]
+mod film;
 mod pictures;
 mod provenance;
 mod pull;
 mod registry;
 mod stage;
+mod video;

@@ -107,7 +107,7 @@ fn message(media: Vec<Media>) -> Message<PostScraped> {
 }
 
 #[tokio::test]
-async fn with_models_off_every_picture_says_so_and_videos_are_no_pictures() {
+async fn with_models_off_every_picture_and_video_says_so_and_videos_are_no_pictures() {
     let bench = bench();
     let file = Bytes::from_static(include_bytes!("../fixtures/baseline.jpg"));
     let stored = Media {
@@ -150,6 +150,13 @@ async fn with_models_off_every_picture_says_so_and_videos_are_no_pictures() {
         assert_eq!(picture.text.reason, Some(Reason::ModelsOff));
     }
     assert!(detections.pictures[0].sha256.is_some() && detections.pictures[1].sha256.is_none());
+    let [video] = &detections.videos[..] else {
+        panic!("{:?}", detections.videos)
+    };
+    assert_eq!(
+        (video.media_index, video.status, video.reason),
+        (1, Status::Skipped, Some(Reason::ModelsOff))
+    );
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What a result says of the files of a post: where they are kept, which faces are in them, and what they say of their origin.
 
-use schemas::events::detections::PictureDetections;
-use schemas::events::scraped::Media;
+use schemas::events::detections::{PictureDetections, VideoDetections};
+use schemas::events::scraped::{Media, MediaKind};
 use serde_json::{Map, Value, json};
 
 /// Every file, in the post's order. `blob` names it in the media store while that keeps it.
@@ -27,6 +27,42 @@ pub(super) fn provenance(pictures: &[PictureDetections]) -> Vec<Value> {
         Some(Value::Object(told))
     });
     told.collect()
+}
+
+/// What a detector told of a picture, and which one it is.
+pub(super) fn picture(told: Value, picture: &PictureDetections) -> Value {
+    let provenance = picture.provenance.as_ref();
+    let mut told = object(told);
+    told.extend(object(json!({
+        "media_index": picture.media_index,
+        "kind": picture.kind,
+        "declared_ai": provenance.is_some_and(|found| found.declared_ai),
+        "declared": provenance.and_then(|found| found.statement.as_deref()),
+    })));
+    Value::Object(told)
+}
+
+/// What a detector told of a video, which one it is, and which frames were looked at.
+pub(super) fn video(told: Value, video: &VideoDetections) -> Value {
+    let frames = video.frames.iter().map(|frame| {
+        json!({
+            "at_ms": frame.at_ms,
+            "ai_generated": frame.ai_generated.probability,
+            "face_manipulation": frame.face_manipulation.probability,
+            "faces": frame.faces,
+        })
+    });
+    let mut told = object(told);
+    told.extend(object(json!({
+        "media_index": video.media_index,
+        "kind": MediaKind::Video,
+        "codec": video.codec,
+        "width": video.width,
+        "height": video.height,
+        "duration_ms": video.duration_ms,
+        "frames": frames.collect::<Vec<_>>(),
+    })));
+    Value::Object(told)
 }
 
 /// The faces of a picture, and its size in the same pixels.

@@ -26,11 +26,11 @@ pub fn media(result: &AnalysisResult) -> Vec<KeptMedia> {
     found.map_or_else(Vec::new, |found| list(&found.instagram_extraction["media"]))
 }
 
-/// What a detector says of one picture.
+/// What a detector says of one picture or video.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-struct Finding {
-    media_index: u32,
+pub(super) struct Finding {
+    pub(super) media_index: u32,
     kind: String,
     status: String,
     reason: Option<String>,
@@ -76,13 +76,25 @@ struct FaceMark {
 
 /// A verdict in words.
 #[derive(Debug, Serialize)]
-struct Verdict {
+pub(super) struct Verdict {
     /// `good`, `bad` or `open`.
     tone: &'static str,
     text: String,
 }
 
 impl Verdict {
+    /// Whether it was generated.
+    pub(super) fn generated(finding: Option<&Finding>) -> Self {
+        let (bad, good) = ("Looks AI-generated", "No sign of AI generation");
+        Self::of(finding, "ai_generated", bad, good)
+    }
+
+    /// Whether a face in it was manipulated.
+    pub(super) fn manipulated(finding: Option<&Finding>) -> Self {
+        let bad = "A face looks synthetic or manipulated";
+        Self::of(finding, "suspicious", bad, "No sign of a manipulated face")
+    }
+
     /// `bad` and `good` say what a positive and a negative verdict mean; `positive` is the positive one's name.
     fn of(finding: Option<&Finding>, positive: &str, bad: &str, good: &str) -> Self {
         let open = |text: String| Self { tone: "open", text };
@@ -173,18 +185,8 @@ fn picture(
         },
         width: size.or(told).map(|(width, _)| width),
         height: size.or(told).map(|(_, height)| height),
-        generated: Verdict::of(
-            ai,
-            "ai_generated",
-            "Looks AI-generated",
-            "No sign of AI generation",
-        ),
-        manipulated: Verdict::of(
-            face,
-            "suspicious",
-            "A face looks synthetic or manipulated",
-            "No sign of a manipulated face",
-        ),
+        generated: Verdict::generated(ai),
+        manipulated: Verdict::manipulated(face),
         faces,
     }
 }

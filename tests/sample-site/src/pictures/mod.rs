@@ -106,7 +106,7 @@ fn draw_all() -> Result<Library, String> {
         files.insert(name, file);
     }
     let reel = File {
-        bytes: video::mp4().into(),
+        bytes: video::reel().into(),
         content_type: "video/mp4",
         size: (video::WIDTH, video::HEIGHT),
     };
