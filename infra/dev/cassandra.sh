@@ -62,6 +62,17 @@ client_encryption_options:
 EOF
 }
 
+# Runs a command of nodetool on the Cassandra of $dir.
+nodetool() {
+    local jmx access
+    jmx=$(tr '\0' '\n' <"/proc/$(pid_of "$dir")/cmdline" | sed -n 's/^-Dcassandra.jmx.local.port=//p') || die "the Cassandra of $dir does not run"
+    mapfile -t access < <(access)
+    # Without a look at the server's settings it would complain that there are none.
+    "$java" -Xmx128m -XX:TieredStopAtLevel=1 "${access[@]}" -Dcassandra.config="file://$dir/cassandra.yaml" \
+        -Dcassandra.storagedir="$dir" -Dlogback.configurationFile="$here/cassandra/logback-tools.xml" \
+        -cp "$jars/*" org.apache.cassandra.tools.NodeTool -h 127.0.0.1 -p "$jmx" "$@"
+}
+
 # Packages of Java 17 that Cassandra looks into.
 access() {
     local package
@@ -103,15 +114,12 @@ case $command in
         fi
         [ ! -e "$dir/tls" ] || tls=("$dir/tls")
         await "$dir" answers "$port" "${tls[@]}"
+        # With no file at all a first one is news to the ring: told while a table is made and another emptied, it blocks all three for ever.
+        [ -z "${BRIEF_SERVERS:-}" ] || nodetool flush system_schema
         ;;
     run)
         need_jars cassandra
-        jmx=$(tr '\0' '\n' <"/proc/$(pid_of "$dir")/cmdline" | sed -n 's/^-Dcassandra.jmx.local.port=//p') || die "the Cassandra of $dir does not run"
-        mapfile -t access < <(access)
-        # Without a look at the server's settings it would complain that there are none.
-        exec "$java" -Xmx128m -XX:TieredStopAtLevel=1 "${access[@]}" -Dcassandra.config="file://$dir/cassandra.yaml" \
-            -Dcassandra.storagedir="$dir" -Dlogback.configurationFile="$here/cassandra/logback-tools.xml" \
-            -cp "$jars/*" org.apache.cassandra.tools.NodeTool -h 127.0.0.1 -p "$jmx" "${@:3}"
+        nodetool "${@:3}"
         ;;
     stop) end TERM "$dir" ;;
     kill) end KILL "$dir" ;;

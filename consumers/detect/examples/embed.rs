@@ -1,7 +1,8 @@
 //! Writes the features that training works on, computed by the code that serves.
 //!
-//! `embed FOLDER MANIFEST OUT [SPLIT VARIANT]` reads the pictures of FOLDER that MANIFEST names, those of one split or all, and
-//! writes one CSV line each to OUT: the name and the features. `embed --golden` prints what to put on record in models.toml
+//! `embed [--faces] FOLDER MANIFEST OUT [SPLIT VARIANT]` reads the pictures of FOLDER that MANIFEST names, those of one split or
+//! all, and writes one CSV line each to OUT: the name and the features; with `--faces` those of its surest face, and no line for a
+//! picture without one. `embed --golden` prints what to put on record in models.toml
 //! for the runtime in use.
 //!
 //! Variants imitate what happens to pictures on their way: `social` shrinks to 50 to 100% and recompresses as JPEG of
@@ -16,6 +17,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use image::{codecs::jpeg::JpegEncoder, imageops::FilterType};
+use schemas::Reason;
 use sha2::{Digest, Sha256};
 use trustcard_detect::{DetectConfig, Detector, Registry, clip::golden_answer};
 
@@ -30,23 +32,48 @@ fn main() -> Result<()> {
         .models
         .first()
         .context("the registry has no model")?;
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let faces = words.first() == Some(&"--faces");
+    words.drain(..usize::from(faces));
     match words[..] {
         ["--golden"] => {
             let answer = golden_answer(&config, &registry, model)?;
             println!("golden = {:?}", &answer[..16]);
             Ok(())
         }
-        [folder, manifest, out] => embed(&config, folder, &names(manifest, None)?, out, "clean"),
-        [folder, manifest, out, split, variant] => embed(
-            &config,
-            folder,
-            &names(manifest, Some(split))?,
-            out,
-            variant,
-        ),
-        _ => bail!("usage: embed FOLDER MANIFEST OUT [SPLIT clean|social|harsh] | --golden"),
+        [folder, manifest, out] => {
+            let work = Work {
+                folder,
+                names: names(manifest, None)?,
+                variant: "clean",
+                faces,
+            };
+            embed(&config, &work, out)
+        }
+        [folder, manifest, out, split, variant] => {
+            let work = Work {
+                folder,
+                names: names(manifest, Some(split))?,
+                variant,
+                faces,
+            };
+            embed(&config, &work, out)
+        }
+        _ => {
+            bail!(
+                "usage: embed [--faces] FOLDER MANIFEST OUT [SPLIT clean|social|harsh] | --golden"
+            )
+        }
     }
+}
+
+/// Which pictures, and what of them.
+struct Work<'a> {
+    folder: &'a str,
+    names: Vec<String>,
+    variant: &'a str,
+    /// Their surest face instead of the whole.
+    faces: bool,
 }
 
 /// The files of a split: the first two columns of the manifest, which hold no comma, are file and split.
@@ -62,13 +89,9 @@ fn names(manifest: &str, split: Option<&str>) -> Result<Vec<String>> {
         .collect())
 }
 
-fn embed(
-    config: &DetectConfig,
-    folder: &str,
-    names: &[String],
-    out: &str,
-    variant: &str,
-) -> Result<()> {
+fn embed(config: &DetectConfig, work: &Work<'_>, out: &str) -> Result<()> {
+    let Work { names, faces, .. } = work;
+    let faces = *faces;
     let detector = Arc::new(Detector::start(config)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -80,18 +103,28 @@ fn embed(
         for (number, group) in names.chunks(32).enumerate() {
             let mut running = Vec::new();
             for name in group {
-                let path = Path::new(folder).join(name);
+                let path = Path::new(work.folder).join(name);
                 let (detector, variant, name) =
-                    (detector.clone(), variant.to_owned(), name.clone());
+                    (detector.clone(), work.variant.to_owned(), name.clone());
                 running.push(tokio::spawn(async move {
                     let file =
                         tokio::task::spawn_blocking(move || degraded(&path, &name, &variant))
                             .await??;
-                    Ok::<_, anyhow::Error>(detector.features(file.into()).await?)
+                    let features = if faces {
+                        detector.face_features(file.into()).await
+                    } else {
+                        detector.features(file.into()).await
+                    };
+                    match features {
+                        Err(error) if error.reason() == Reason::NoFaces => Ok(None),
+                        features => Ok::<_, anyhow::Error>(Some(features?)),
+                    }
                 }));
             }
             for (name, features) in group.iter().zip(running) {
-                let features = features.await?.with_context(|| name.clone())?;
+                let Some(features) = features.await?.with_context(|| name.clone())? else {
+                    continue;
+                };
                 write!(out, "{name}")?;
                 for value in features {
                     write!(out, ",{value}")?;

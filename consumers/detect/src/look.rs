@@ -265,9 +265,7 @@ impl Eyes {
             FaceJudge::Own(own) => (own.1.thresholds, own.1.id()),
         };
         let mut largest: Option<f64> = None;
-        let judged = faces
-            .iter_mut()
-            .filter(|face| face.width.min(face.height) >= MIN_FACE);
+        let judged = faces.iter_mut().filter(|face| is_judged(face));
         for face in judged.take(MAX_JUDGED) {
             let cut = faces::cut_out(picture, face);
             let probability = match judge {
@@ -290,14 +288,15 @@ impl Eyes {
         Ok((probability, thresholds.verdict(probability), id))
     }
 
-    /// The features of the surest face of a picture file, as heads for faces are trained on.
+    /// The features of the surest face of a picture file that is large enough, as heads for faces are trained on.
     pub(crate) fn face_features(&mut self, file: &[u8]) -> Result<Vec<f32>, ComponentError> {
         let (picture, orientation) = preprocess::open(file, &self.limits)?;
         let copy = preprocess::working_copy(&picture, orientation, WORKING_SIDE)?;
         let finder = self.finder.as_mut().map_err(|why| why.clone())?;
         let faces = finder.find(&copy)?;
         let face = faces
-            .first()
+            .iter()
+            .find(|face| is_judged(face))
             .ok_or(ComponentError::Skipped(Reason::NoFaces))?;
         let (encoder, _) = self.ai.as_mut().map_err(|why| why.clone())?;
         encoder.features(&faces::cut_out(&copy, face), Orientation::NoTransforms)
@@ -320,6 +319,11 @@ impl Eyes {
             millis: millis(since),
         })
     }
+}
+
+/// Whether a face, in pixels of the copy it was found in, is large enough.
+const fn is_judged(face: &FaceBox) -> bool {
+    face.width >= MIN_FACE && face.height >= MIN_FACE
 }
 
 /// Time since then, in milliseconds.

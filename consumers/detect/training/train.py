@@ -1,6 +1,8 @@
-"""Trains the head that tells generated pictures, and measures it. One command, see weights/MODEL_CARD.md.
+"""Trains a head, and measures it. One command a head, see weights/MODEL_CARD.md.
 
-    python3 train.py --features clean.csv [--degraded NAME=FILE ...]
+    python3 train.py HEAD --features clean.csv [--degraded NAME=FILE ...]
+
+HEAD is `ai-generated`, on whole pictures, or `synthetic-face`, on the surest face of each.
 
 The features come from `cargo run -p trustcard-detect --example embed`: the code that serves computes them. The protocol was
 fixed before training:
@@ -12,7 +14,7 @@ fixed before training:
    picture's own generator takes part in that choice.
 4. Platt's calibration is fitted on the validation split, with the same weights.
 5. The upper threshold is the higher of one half and the smallest value with at most 5% of the validation photographs of each
-   source above it. The lower threshold is the largest value, at most one half, with at most 5% of the generated pictures of
+   source above it, 1% for faces. The lower threshold is the largest value, at most one half, with at most 5% of the generated pictures of
    each validation source below it. Between them the answer is inconclusive.
 6. The test split is looked at once, for the figures that this prints. Leaving out a source: trained without it, measured on its
    test split, against the other class of the test split.
@@ -41,7 +43,11 @@ HERE = Path(__file__).parent
 CRATE = HERE.parent
 MODEL = "clip-vit-b16-int8@1.1.0"
 STRENGTHS = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0]
-FALSE_POSITIVES = 0.05
+# Of each head: the file of its weights, and the share of the photographs of a source that may be above its upper threshold.
+HEADS = {
+    "ai-generated": ("ai_generated.json", 0.05),
+    "synthetic-face": ("synthetic_face.json", 0.01),
+}
 MISSES = 0.05
 # Photographs, as opposed to paintings by people, which are in the class of what was not generated too.
 PHOTOGRAPHS = ["ImageNet photographs", "FFHQ faces"]
@@ -123,13 +129,13 @@ def calibrate(data, score):
     return float(model.coef_[0, 0]), float(model.intercept_[0])
 
 
-def thresholds(data, probability):
+def thresholds(data, probability, false_positives):
     rows = data.split == "validation"
 
     def quantile(source, share, method):
         return np.quantile(probability[rows & (data.source == source)], share, method=method)
 
-    high = max(quantile(s, 1 - FALSE_POSITIVES, "higher") for s in PHOTOGRAPHS)
+    high = max(quantile(s, 1 - false_positives, "higher") for s in PHOTOGRAPHS)
     low = min(quantile(s, MISSES, "lower") for s in data.sources(1))
     # Outwards, so that rounding breaks neither promise.
     high = max(0.5, np.ceil(high * 1000) / 1000)
@@ -165,11 +171,11 @@ class Head:
         path.write_text(json.dumps(weights, indent=None) + "\n")
 
 
-def record(weights_file, low, high):
-    """Puts the hash of the weights and the thresholds into the registry's entry of this head."""
+def record(name, weights_file, low, high):
+    """Puts the hash of the weights and the thresholds into the registry's entry of a head."""
     path = CRATE / "models.toml"
     text = path.read_text()
-    start = text.index('name = "ai-generated"')
+    start = text.index(f'name = "{name}"')
     before, entry = text[:start], text[start:]
     digest = hashlib.sha256(weights_file.read_bytes()).hexdigest()
     entry = re.sub(r'sha256 = "[0-9a-f]*"', f'sha256 = "{digest}"', entry, count=1)
@@ -228,10 +234,12 @@ def report_calibration(data, head):
 
 def main():
     arguments = argparse.ArgumentParser()
+    arguments.add_argument("head", choices=HEADS)
     arguments.add_argument("--features", required=True)
     arguments.add_argument("--degraded", action="append", default=[], metavar="NAME=FILE")
     arguments = arguments.parse_args()
 
+    file, false_positives = HEADS[arguments.head]
     data = Data(arguments.features)
     strength, table = choose_strength(data)
     print("Mean validation AUC on generators left out, by inverse regularisation strength:")
@@ -240,11 +248,11 @@ def main():
     head = Head(fit(data, data.split == "train", strength))
     slope, offset = calibrate(data, head.score(data.x))
     head.slope, head.offset = rounded(slope), rounded(offset)
-    low, high = thresholds(data, head.probability(data.x))
+    low, high = thresholds(data, head.probability(data.x), false_positives)
     print(f"Thresholds: {low} to {high}")
-    weights_file = CRATE / "weights" / "ai_generated.json"
+    weights_file = CRATE / "weights" / file
     head.write(weights_file)
-    record(weights_file, low, high)
+    record(arguments.head, weights_file, low, high)
 
     report(data, head, low, high, "Test split")
     report_left_out(data, strength, low, high)

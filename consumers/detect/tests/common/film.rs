@@ -3,7 +3,7 @@
 use image::RgbImage;
 use openh264::{
     OpenH264API,
-    encoder::{Encoder, EncoderConfig, IntraFramePeriod},
+    encoder::{Encoder, EncoderConfig, IntraFramePeriod, RateControlMode},
     formats::{RgbSliceU8, YUVBuffer},
 };
 use sample_site::video::{Movie, Sample};
@@ -19,6 +19,7 @@ pub fn film(frames: &[RgbImage], keys: &[usize]) -> Movie {
     let config = EncoderConfig::new()
         .scene_change_detect(false)
         .skip_frames(false)
+        .rate_control_mode(RateControlMode::Off)
         .intra_frame_period(IntraFramePeriod::from_num_frames(100_000));
     let mut encoder = Encoder::with_api_config(OpenH264API::from_source(), config).unwrap();
     let mut movie = Movie {

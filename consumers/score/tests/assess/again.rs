@@ -31,6 +31,12 @@ fn of_many_kinds() -> Vec<Detections> {
             found(Verdict::Positive, 0.8),
             no_text(),
         ),
+        origin::with_video(with_picture(
+            post(None, None),
+            found(Verdict::Negative, 0.1),
+            off(),
+            read(""),
+        )),
     ]
 }
 
