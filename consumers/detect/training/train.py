@@ -41,6 +41,7 @@ from sklearn.metrics import roc_auc_score
 
 HERE = Path(__file__).parent
 CRATE = HERE.parent
+REGISTRY = CRATE / "models.toml"
 MODEL = "clip-vit-b16-int8@1.1.0"
 STRENGTHS = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0]
 # Of each head: the file of its weights, and the share of the photographs of a source that may be above its upper threshold.
@@ -173,14 +174,13 @@ class Head:
 
 def record(name, weights_file, low, high):
     """Puts the hash of the weights and the thresholds into the registry's entry of a head."""
-    path = CRATE / "models.toml"
-    text = path.read_text()
+    text = REGISTRY.read_text()
     start = text.index(f'name = "{name}"')
     before, entry = text[:start], text[start:]
     digest = hashlib.sha256(weights_file.read_bytes()).hexdigest()
     entry = re.sub(r'sha256 = "[0-9a-f]*"', f'sha256 = "{digest}"', entry, count=1)
     entry = re.sub(r"thresholds = .*", f"thresholds = {{ low = {low}, high = {high} }}", entry, count=1)
-    path.write_text(before + entry)
+    REGISTRY.write_text(before + entry)
 
 
 def shares(data, probability, rows, low, high):
@@ -250,9 +250,12 @@ def main():
     head.slope, head.offset = rounded(slope), rounded(offset)
     low, high = thresholds(data, head.probability(data.x), false_positives)
     print(f"Thresholds: {low} to {high}")
-    weights_file = CRATE / "weights" / file
-    head.write(weights_file)
-    record(arguments.head, weights_file, low, high)
+    if f'name = "{arguments.head}"' in REGISTRY.read_text():
+        weights_file = CRATE / "weights" / file
+        head.write(weights_file)
+        record(arguments.head, weights_file, low, high)
+    else:
+        print("The registry has no such head, so only its figures are told.")
 
     report(data, head, low, high, "Test split")
     report_left_out(data, strength, low, high)
