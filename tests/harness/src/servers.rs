@@ -47,7 +47,7 @@ pub fn free_ports(count: u16) -> u16 {
 }
 
 /// Brokers of one's own come with up to six processes each: more than a few at a time only get in each other's way.
-/// One test may hold two; if more did, they could wait for each other.
+/// One test may hold two; if another did too, they could wait for each other.
 static ROOM: Semaphore = Semaphore::const_new(2);
 
 /// A Kafka broker of one's own, in its own folder. Dropped, it is killed and its data are gone.
