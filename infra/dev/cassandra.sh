@@ -95,7 +95,7 @@ case $command in
         need_command python3
         need_jars cassandra
         port=$3
-        tls=()
+        tls=() started=
         if ! pid_of "$dir" >/dev/null; then
             mkdir -p "$dir"
             sed -e "s|@DIR@|$dir|g" -e "s|@PORT@|$port|g" -e "s|@STORAGE_PORT@|$((port + 1))|g" "$here/cassandra/cassandra.yaml" >"$dir/cassandra.yaml"
@@ -111,11 +111,12 @@ case $command in
                 -Dcassandra.skip_wait_for_gossip_to_settle=0 -Dcassandra.ring_delay_ms=0 \
                 -Dcassandra.superuser_setup_delay_ms=0 -Dcassandra.jmx.local.port="$((port + 2))" \
                 -cp "$jars/*" org.apache.cassandra.service.CassandraDaemon
+            started=${BRIEF_SERVERS:-}
         fi
         [ ! -e "$dir/tls" ] || tls=("$dir/tls")
         await "$dir" answers "$port" "${tls[@]}"
         # With no file at all a first one is news to the ring: told while a table is made and another emptied, it blocks all three for ever.
-        [ -z "${BRIEF_SERVERS:-}" ] || nodetool flush system_schema
+        [ -z "$started" ] || nodetool flush system_schema
         ;;
     run)
         need_jars cassandra

@@ -21,6 +21,9 @@ use schemas::Reason;
 use sha2::{Digest, Sha256};
 use trustcard_detect::{DetectConfig, Detector, Registry, clip::golden_answer};
 
+const USAGE: &str =
+    "usage: embed [--faces] FOLDER MANIFEST OUT [SPLIT clean|social|harsh] | --golden";
+
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let config = DetectConfig {
@@ -41,29 +44,21 @@ fn main() -> Result<()> {
             println!("golden = {:?}", &answer[..16]);
             Ok(())
         }
-        [folder, manifest, out] => {
-            let work = Work {
-                folder,
-                names: names(manifest, None)?,
-                variant: "clean",
-                faces,
+        [folder, manifest, out, ref rest @ ..] => {
+            let (split, variant) = match *rest {
+                [] => (None, "clean"),
+                [split, variant] => (Some(split), variant),
+                _ => bail!(USAGE),
             };
-            embed(&config, &work, out)
-        }
-        [folder, manifest, out, split, variant] => {
             let work = Work {
                 folder,
-                names: names(manifest, Some(split))?,
+                names: names(manifest, split)?,
                 variant,
                 faces,
             };
             embed(&config, &work, out)
         }
-        _ => {
-            bail!(
-                "usage: embed [--faces] FOLDER MANIFEST OUT [SPLIT clean|social|harsh] | --golden"
-            )
-        }
+        _ => bail!(USAGE),
     }
 }
 
@@ -90,8 +85,8 @@ fn names(manifest: &str, split: Option<&str>) -> Result<Vec<String>> {
 }
 
 fn embed(config: &DetectConfig, work: &Work<'_>, out: &str) -> Result<()> {
-    let Work { names, faces, .. } = work;
-    let faces = *faces;
+    let names = &work.names;
+    let faces = work.faces;
     let detector = Arc::new(Detector::start(config)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

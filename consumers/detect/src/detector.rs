@@ -11,7 +11,7 @@ use crate::{
     faces::Finder,
     footage::Footage,
     head::Head,
-    look::{AiVerdict, Eyes, FaceJudge, Judge, Look},
+    look::{Eyes, FaceJudge, Judge, Judged, Look},
     ocr::Reader,
     pool::Pool,
     registry::{
@@ -131,7 +131,7 @@ impl Detector {
     ///
     /// # Errors
     /// [`ComponentError`], with a stable reason: the component is off, the picture can't be judged, or the model failed.
-    pub async fn ai_generated(&self, file: Bytes) -> Result<AiVerdict, ComponentError> {
+    pub async fn ai_generated(&self, file: Bytes) -> Result<Judged, ComponentError> {
         self.look(file).await.ai_generated
     }
 

@@ -9,7 +9,7 @@ use schemas::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::{AiVerdict, ComponentError, FaceVerdict, Footage, Look, Shot, TextRead, Verdict};
+use crate::{ComponentError, Footage, Judged, Look, Shot, TextRead, Verdict};
 
 /// What was seen in a picture that stands alone: the first of its post, with no bytes named.
 #[must_use]
@@ -19,8 +19,8 @@ pub fn of(look: Look) -> PictureDetections {
         media_index: 0,
         kind: MediaKind::Image,
         sha256: None,
-        ai_generated: ai_generated(look.ai_generated),
-        face_manipulation: faces(look.face_manipulation),
+        ai_generated: judged(look.ai_generated),
+        face_manipulation: judged(look.face_manipulation),
         text: text(look.text),
         width,
         height,
@@ -85,36 +85,27 @@ fn mark_reused(findings: [&mut PictureFinding; 2]) {
 #[must_use]
 pub fn of_video(footage: Footage) -> VideoDetections {
     let (width, height) = footage.facts.size.unzip();
-    let video = VideoDetections {
+    let seen = match footage.shots {
+        Err(error) => no_video(without_answer(&error)),
+        Ok(shots) => {
+            let frames: Vec<FrameDetections> = shots.into_iter().map(frame).collect();
+            let ai_generated = over_frames(&frames, |frame| &frame.ai_generated);
+            VideoDetections {
+                status: Status::Completed,
+                reason: None,
+                face_manipulation: over_frames(&frames, |frame| &frame.face_manipulation),
+                frames,
+                ..no_video(ai_generated)
+            }
+        }
+    };
+    VideoDetections {
         codec: footage.facts.codec.map(str::to_owned),
         width,
         height,
         duration_ms: footage.facts.duration_ms,
         millis: Some(footage.millis),
-        ..no_video(PictureFinding::skipped(schemas::Reason::NotInstalled))
-    };
-    match footage.shots {
-        Err(error) => {
-            let finding = without_answer(&error);
-            VideoDetections {
-                status: finding.status,
-                reason: finding.reason,
-                ai_generated: finding.clone(),
-                face_manipulation: finding,
-                ..video
-            }
-        }
-        Ok(shots) => {
-            let frames: Vec<FrameDetections> = shots.into_iter().map(frame).collect();
-            VideoDetections {
-                status: Status::Completed,
-                reason: None,
-                ai_generated: over_frames(&frames, |frame| &frame.ai_generated),
-                face_manipulation: over_frames(&frames, |frame| &frame.face_manipulation),
-                frames,
-                ..video
-            }
-        }
+        ..seen
     }
 }
 
@@ -139,8 +130,8 @@ pub(crate) fn no_video(finding: PictureFinding) -> VideoDetections {
 fn frame(shot: Shot) -> FrameDetections {
     FrameDetections {
         at_ms: shot.at_ms,
-        ai_generated: ai_generated(shot.ai_generated),
-        face_manipulation: faces(shot.face_manipulation),
+        ai_generated: judged(shot.ai_generated),
+        face_manipulation: judged(shot.face_manipulation),
         faces: shot.faces,
     }
 }
@@ -169,32 +160,12 @@ fn over_frames(
     }
 }
 
-fn ai_generated(answer: Result<AiVerdict, ComponentError>) -> PictureFinding {
-    match answer {
-        Ok(answer) => judged(
-            answer.probability,
-            answer.verdict,
-            answer.model,
-            answer.millis,
-        ),
-        Err(error) => without_answer(&error),
-    }
-}
-
-fn faces(answer: Result<FaceVerdict, ComponentError>) -> PictureFinding {
-    match answer {
-        Ok(answer) => judged(
-            answer.probability,
-            answer.verdict,
-            answer.model,
-            answer.millis,
-        ),
-        Err(error) => without_answer(&error),
-    }
-}
-
-fn judged(probability: f64, verdict: Verdict, model: String, millis: u64) -> PictureFinding {
-    let (status, verdict) = match verdict {
+fn judged(answer: Result<Judged, ComponentError>) -> PictureFinding {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => return without_answer(&error),
+    };
+    let (status, verdict) = match answer.verdict {
         Verdict::Positive => (Status::Completed, Some(schemas::Verdict::Positive)),
         Verdict::Negative => (Status::Completed, Some(schemas::Verdict::Negative)),
         Verdict::Inconclusive => (Status::Inconclusive, None),
@@ -202,9 +173,9 @@ fn judged(probability: f64, verdict: Verdict, model: String, millis: u64) -> Pic
     PictureFinding {
         status,
         verdict,
-        probability: Some(probability),
-        model: Some(model),
-        millis: Some(millis),
+        probability: Some(answer.probability),
+        model: Some(answer.model),
+        millis: Some(answer.millis),
         reason: None,
         reused: false,
     }

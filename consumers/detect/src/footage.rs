@@ -5,7 +5,7 @@ use schemas::events::detections::FaceBox;
 use tokio::time::Instant;
 
 use crate::{
-    AiVerdict, ComponentError, FaceVerdict,
+    ComponentError, Judged,
     look::{Eyes, WORKING_SIDE, millis},
     video::{self, Facts, Frame},
 };
@@ -27,9 +27,9 @@ pub struct Shot {
     /// When it is shown, in milliseconds from the start.
     pub at_ms: u64,
     /// Whether it was generated.
-    pub ai_generated: Result<AiVerdict, ComponentError>,
+    pub ai_generated: Result<Judged, ComponentError>,
     /// Whether a face in it was synthesised or manipulated; skipped where there is no face.
-    pub face_manipulation: Result<FaceVerdict, ComponentError>,
+    pub face_manipulation: Result<Judged, ComponentError>,
     /// The faces in it, the surest first, in pixels of the video.
     pub faces: Vec<FaceBox>,
 }
@@ -48,22 +48,19 @@ impl Footage {
     /// The models that were run, and the time of each run in milliseconds.
     pub fn runs(&self) -> impl Iterator<Item = (&str, u64)> {
         self.shots.iter().flatten().flat_map(|shot| {
-            let ai = shot.ai_generated.iter();
-            let faces = shot.face_manipulation.iter();
-            ai.map(|answer| (answer.model.as_str(), answer.millis))
-                .chain(faces.map(|answer| (answer.model.as_str(), answer.millis)))
+            let answers = shot.ai_generated.iter().chain(&shot.face_manipulation);
+            answers.map(|answer| (answer.model.as_str(), answer.millis))
         })
     }
 
-    /// Why the video, or a detector on one of its frames, broke; what is not in use did not.
-    #[must_use]
-    pub fn failure(&self) -> Option<&ComponentError> {
+    /// Why the video, or detectors on its frames, broke; what is not in use did not.
+    pub fn failures(&self) -> impl Iterator<Item = &ComponentError> {
         let in_shots = self.shots.iter().flatten().flat_map(|shot| {
             let errors = shot.ai_generated.as_ref().err().into_iter();
             errors.chain(shot.face_manipulation.as_ref().err())
         });
         let errors = self.shots.as_ref().err().into_iter().chain(in_shots);
-        errors.into_iter().find(|error| !error.is_skip())
+        errors.filter(|error| !error.is_skip())
     }
 }
 

@@ -42,6 +42,6 @@ pub use detector::{Detector, ModelInfo};
 pub use error::{ComponentError, StartError};
 pub use footage::{Footage, Shot};
 pub use head::Verdict;
-pub use look::{AiVerdict, FaceVerdict, Look, TextRead};
+pub use look::{Judged, Look, TextRead};
 pub use registry::Registry;
 pub use runtime::Runtime;

@@ -32,21 +32,21 @@ pub struct Look {
     /// Width and height in pixels as it is shown; none when it could not be decoded, or nobody looked.
     pub size: Option<(u32, u32)>,
     /// Whether it was generated.
-    pub ai_generated: Result<AiVerdict, ComponentError>,
+    pub ai_generated: Result<Judged, ComponentError>,
     /// The text in it.
     pub text: Result<TextRead, ComponentError>,
     /// Whether a face in it was synthesised or manipulated; skipped where there is no face.
-    pub face_manipulation: Result<FaceVerdict, ComponentError>,
+    pub face_manipulation: Result<Judged, ComponentError>,
     /// The faces in it, the surest first, in pixels of the picture as it is shown.
     pub faces: Vec<FaceBox>,
     /// What the file says of its own origin; none when nobody looked.
     pub provenance: Option<ProvenanceFinding>,
 }
 
-/// Whether a face in a picture was synthesised or manipulated.
+/// What a detector makes of a picture: whether it was generated, or whether a face in it was synthesised or manipulated.
 #[derive(Debug, Clone, PartialEq)]
-pub struct FaceVerdict {
-    /// Largest calibrated probability of the faces judged, 0 to 1.
+pub struct Judged {
+    /// Calibrated probability that it was, 0 to 1; of several faces the largest.
     pub probability: f64,
     /// What that means by the thresholds of the registry.
     pub verdict: Verdict,
@@ -72,12 +72,11 @@ impl Look {
 
     /// The models that were run, and the time of each in milliseconds.
     pub fn runs(&self) -> impl Iterator<Item = (&str, u64)> {
-        let ai = self.ai_generated.iter();
+        let judged = self.ai_generated.iter().chain(&self.face_manipulation);
         let text = self.text.iter();
-        let faces = self.face_manipulation.iter();
-        ai.map(|answer| (answer.model.as_str(), answer.millis))
+        judged
+            .map(|answer| (answer.model.as_str(), answer.millis))
             .chain(text.map(|answer| (answer.model.as_str(), answer.millis)))
-            .chain(faces.map(|answer| (answer.model.as_str(), answer.millis)))
     }
 
     /// Why components broke on this picture; those that are not in use did not.
@@ -88,19 +87,6 @@ impl Look {
             .chain(self.face_manipulation.as_ref().err())
             .filter(|error| !error.is_skip())
     }
-}
-
-/// Whether a picture was generated.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AiVerdict {
-    /// Calibrated probability that it was, 0 to 1.
-    pub probability: f64,
-    /// What that means by the thresholds of the registry.
-    pub verdict: Verdict,
-    /// The head that says so, `name@version`.
-    pub model: String,
-    /// Time for decoding and inference, in milliseconds, without waiting.
-    pub millis: u64,
 }
 
 /// The text in a picture.
@@ -227,7 +213,7 @@ impl Eyes {
         &mut self,
         picture: &RgbImage,
         scale: f64,
-    ) -> (Vec<FaceBox>, Result<FaceVerdict, ComponentError>) {
+    ) -> (Vec<FaceBox>, Result<Judged, ComponentError>) {
         let since = Instant::now();
         let finder = self.finder.as_mut();
         let found = finder.map_err(|why| why.clone());
@@ -237,7 +223,7 @@ impl Eyes {
         };
         let judged = self.judge_faces(picture, &mut faces);
         enlarge(&mut faces, scale);
-        let judged = judged.map(|(probability, verdict, model)| FaceVerdict {
+        let judged = judged.map(|(probability, verdict, model)| Judged {
             probability,
             verdict,
             model,
@@ -307,12 +293,12 @@ impl Eyes {
         &mut self,
         picture: &DynamicImage,
         orientation: Orientation,
-    ) -> Result<AiVerdict, ComponentError> {
+    ) -> Result<Judged, ComponentError> {
         let since = Instant::now();
         let (encoder, judge) = self.ai.as_mut().map_err(|why| why.clone())?;
         let features = encoder.features(picture, orientation)?;
         let (probability, verdict) = judge.verdict(&features)?;
-        Ok(AiVerdict {
+        Ok(Judged {
             probability,
             verdict,
             model: judge.id.clone(),

@@ -197,8 +197,7 @@ impl DetectStage {
     async fn picture(&self, media: &Media) -> Result<PictureDetections, Again> {
         let found = self.found(Kind::Picture, media, async |file| {
             let look = self.detector.look(file).await;
-            self.note(Kind::Picture, look.runs(), look.failures().next());
-            let whole = look.failures().next().is_none();
+            let whole = self.note(Kind::Picture, look.runs(), look.failures());
             (findings::of(look), whole)
         });
         let picture = match found.await? {
@@ -219,8 +218,7 @@ impl DetectStage {
     async fn video(&self, media: &Media) -> Result<VideoDetections, Again> {
         let found = self.found(Kind::Video, media, async |file| {
             let footage = self.detector.watch(file).await;
-            self.note(Kind::Video, footage.runs(), footage.failure());
-            let whole = footage.failure().is_none();
+            let whole = self.note(Kind::Video, footage.runs(), footage.failures());
             (findings::of_video(footage), whole)
         });
         let video = match found.await? {
@@ -279,21 +277,23 @@ impl DetectStage {
         Ok(Found::New(answer))
     }
 
-    /// Counts a look, and tells why it failed.
+    /// Counts a look and tells what failed in it; whether nothing did.
     fn note<'a>(
         &self,
         kind: Kind,
         runs: impl Iterator<Item = (&'a str, u64)>,
-        failure: Option<&ComponentError>,
-    ) {
+        failures: impl Iterator<Item = &'a ComponentError>,
+    ) -> bool {
         for (model, millis) in runs {
             self.metrics.inference(model, millis);
         }
-        if let Some(error) = failure {
-            tracing::warn!(%error, "media");
+        let mut answer = Answer::Computed;
+        for error in failures {
+            tracing::warn!(%error, "{}", kind.name());
+            answer = Answer::Failed;
         }
-        let answer = failure.map_or(Answer::Computed, |_| Answer::Failed);
         self.metrics.answer(kind, answer);
+        answer == Answer::Computed
     }
 }
 

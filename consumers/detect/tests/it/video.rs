@@ -31,6 +31,13 @@ fn taken(file: &[u8], limits: &VideoLimits) -> Result<Vec<Frame>, VideoError> {
     frames(file, limits, LONGEST).1
 }
 
+/// Why nothing was taken.
+fn refused(file: &[u8], limits: &VideoLimits) -> VideoError {
+    // Without the pixels of frames, should there be some.
+    let taken = taken(file, limits).map(|frames| frames.len());
+    taken.unwrap_err()
+}
+
 /// The scene a frame shows: the colour nearest to that of its middle.
 fn shown(frame: &Frame) -> usize {
     let Rgb(seen) = *frame
@@ -125,8 +132,7 @@ fn what_is_not_decoded_says_why() {
             let at = at.unwrap();
             other[at..at + 4].copy_from_slice(*to);
         }
-        let found = taken(&other, &limits);
-        found.map(|frames| frames.len()).unwrap_err()
+        refused(&other, &limits)
     };
     // The entry of the codec, not the brand in the first box.
     let hevc = other(&[(b"avc1\0\0\0\0", b"hvc1"), (b"avcC", b"hvcC")]);
@@ -137,29 +143,23 @@ fn what_is_not_decoded_says_why() {
         other(&[(b"stsz", b"free")]),
         VideoError::Corrupt(_)
     ));
-    assert!(matches!(taken(&[], &limits), Err(VideoError::Unsupported)));
+    assert_eq!(refused(&[], &limits), VideoError::Unsupported);
 
-    let refused = |limits: VideoLimits| {
-        taken(&file, &limits)
-            .map(|frames| frames.len())
-            .unwrap_err()
-            .reason()
-    };
     let short = VideoLimits {
         max_seconds: 0,
         ..limits
     };
-    assert_eq!(refused(short), Reason::MediaTooLong);
+    assert_eq!(refused(&file, &short).reason(), Reason::MediaTooLong);
     let small = VideoLimits {
         max_pixels: 160 * 288 - 1,
         ..limits
     };
-    assert_eq!(refused(small), Reason::MediaTooManyPixels);
+    assert_eq!(refused(&file, &small).reason(), Reason::MediaTooManyPixels);
     let light = VideoLimits {
         max_bytes: file.len() as u64 - 1,
         ..limits
     };
-    assert_eq!(refused(light), Reason::MediaTooLarge);
+    assert_eq!(refused(&file, &light).reason(), Reason::MediaTooLarge);
 }
 
 #[test]
@@ -182,9 +182,7 @@ fn a_stream_that_is_larger_than_its_container_says_is_not_decoded() {
         max_pixels: 10_000,
         ..VideoLimits::default()
     };
-    let error = taken(&movie.mp4(), &limits)
-        .map(|frames| frames.len())
-        .unwrap_err();
+    let error = refused(&movie.mp4(), &limits);
     assert_eq!(error.reason(), Reason::MediaTooManyPixels);
 }
 
@@ -194,17 +192,14 @@ fn a_table_that_promises_millions_of_frames_takes_no_memory_for_them() {
     let at = file.windows(4).position(|four| four == b"stsc").unwrap();
     let mut many = file.clone();
     many[at + 16..at + 20].copy_from_slice(&u32::MAX.to_be_bytes());
-    assert!(matches!(
-        taken(&many, &VideoLimits::default()),
-        Err(VideoError::Corrupt(_))
-    ));
+    let error = refused(&many, &VideoLimits::default());
+    assert!(matches!(error, VideoError::Corrupt(_)), "{error}");
 }
 
 #[test]
 fn a_file_that_was_cut_short_is_undecodable() {
     let file = film(&scenes(1), &[]).mp4();
-    let cut = taken(&file[..file.len() * 3 / 5], &VideoLimits::default());
-    let error = cut.map(|frames| frames.len()).unwrap_err();
+    let error = refused(&file[..file.len() * 3 / 5], &VideoLimits::default());
     assert_eq!(error.reason(), Reason::MediaUndecodable);
 }
 
