@@ -1,7 +1,7 @@
 # What a developer types. Scripts are in infra/dev; each installs what it needs on Debian (with sudo when not root), and
 # needs only make and a Rust toolchain from rustup to begin with.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-real test servers-up servers-down faults bench bench-engine bench-latency bench-http bench-ingest lint openapi schemas
+.PHONY: help demo demo-real test servers-up servers-down faults bench bench-engine bench-latency bench-http bench-ingest bench-detect fuzz lint openapi schemas
 
 # Options of `trustcard demo`; DEMO_ARGS= keeps it running after the table, for a look around.
 DEMO_ARGS ?= --exit
@@ -24,7 +24,7 @@ servers-up: ## Kafka and Cassandra for tests, on loopback ports (THREE=1: three 
 servers-down: ## Stop them; their data stays
 	@infra/dev/servers.sh down
 
-bench: bench-engine bench-latency bench-http bench-ingest ## Every bench; the machine should do nothing else
+bench: bench-engine bench-latency bench-http bench-ingest bench-detect ## Every bench; the machine should do nothing else
 
 bench-engine: ## The engine against the bare client loop, Kafka Streams and ruststream (BENCH_ARGS=--quick shows that it works)
 	@infra/dev/bench.sh engine $(BENCH_ARGS)
@@ -38,8 +38,15 @@ bench-http: ## 10,000 connections, 1,000 requests a second, and liveness meanwhi
 bench-ingest: ## Accepted URLs per CPU-second against a bare handler, on Kafka and Cassandra (BENCH_ARGS=--quick shows that it works)
 	@infra/dev/bench.sh ingest $(BENCH_ARGS)
 
+bench-detect: ## Pictures per second and CPU-second against a bare loop over the same runtime (BENCH_ARGS=--quick shows that it works)
+	@infra/dev/bench.sh detect $(BENCH_ARGS)
+
 faults: ## The fault table at full size, with figures; about an hour (ROWS="1 5" for some rows)
 	@infra/dev/faults.sh $(ROWS)
+
+fuzz: ## Pictures and videos against AddressSanitizer, an hour each
+	@infra/dev/fuzz.sh picture
+	@infra/dev/fuzz.sh video
 
 lint: ## Format, clippy, dependency rules, shell scripts, AsyncAPI, docker-compose.yml, nginx, systemd units
 	@infra/dev/lint.sh

@@ -5,6 +5,7 @@
 #   bench.sh latency [--quick]               from a submission to its result, on an idle pipeline
 #   bench.sh http [--quick]                  10,000 connections, 1,000 requests a second, and liveness meanwhile
 #   bench.sh ingest [--quick]                accepted URLs per CPU-second, against a bare handler
+#   bench.sh detect [--quick]                pictures per second and CPU-second, against a bare loop over the same runtime
 #
 # The report is target/bench/NAME.json; the exit code is 1 when a mark is missed. --quick only shows that a bench works.
 set -euo pipefail
@@ -76,6 +77,16 @@ case $bench in
         cargo build --release --locked --package trustcard --package trustcard-benches --bin trustcard --bin bench-ingest
         say "Measuring; this takes 7 minutes, or 1 with --quick"
         "$target/release/bench-ingest" --out "$out" "$@"
+        ;;
+    detect)
+        need_build_tools
+        need_python onnxruntime "$PWD/benches/peers/onnxruntime/requirements.txt"
+        say "Building (release)"
+        cargo build --release --locked --package trustcard --package trustcard-benches --bin trustcard --bin bench-detect
+        "$target/release/trustcard" models pull
+        say "Measuring; this takes 5 minutes, or half a one with --quick"
+        # shellcheck disable=SC2154 # set by need_python
+        "$target/release/bench-detect" --out "$out" --python "$python" "$@"
         ;;
     *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 2 ;;
 esac

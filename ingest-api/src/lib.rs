@@ -7,7 +7,7 @@
 //! - [`layers`]: what every request passes through; [`request_id`], [`metrics`], [`caller`], [`rate_limit`], [`cors`],
 //!   [`security`] and [`error`] belong to it;
 //! - [`batch`], [`idempotency`], [`quota`] and [`charge`]: many posts at once, requests that may be sent again, and how much
-//!   partners may submit; [`progress`]: batches as streams of events;
+//!   partners may submit; [`progress`]: batches and analyses as streams of events;
 //! - [`body`], [`extract`] and [`accept`]: reading requests; [`keys`] and [`access`]: who may do what; [`cache`]: results in memory;
 //! - `routes`: one file a group of paths; [`openapi`]: what is said of them to callers;
 //! - [`record`]: the projection of submissions into rows; [`admit`]: what lets bulk follow.

@@ -1,6 +1,6 @@
-//! Batches that are listened to. However many listen to a batch, its rows are counted once in an interval, and at most
-//! [`COUNTS`] batches at once: with many of them the interval grows. A listener holds the newest count and nothing more, so that a
-//! slow one misses counts in between and costs no memory.
+//! Batches and analyses that are listened to. However many listen to one, it is looked at once in an interval, and at most
+//! [`LOOKS`] of a kind at once: with many of them the interval grows. A listener holds the newest state and nothing more, so that a
+//! slow one misses states in between and costs no memory.
 
 use std::{
     collections::HashMap,
@@ -9,199 +9,198 @@ use std::{
 };
 
 use engine::{SharedClock, lifecycle::Shutdown};
-use prometheus::{IntGauge, Registry};
-use serde::{Deserialize, Serialize};
-use store::{BatchProgress, Store};
+use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::MissedTickBehavior,
 };
 use uuid::Uuid;
 
-/// Batches that are counted at once.
-const COUNTS: usize = 8;
+mod config;
+mod subject;
 
-/// How progress is told as a stream of events (`[api.events]`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EventsConfig {
-    /// A batch that is listened to is counted this often, in milliseconds.
-    pub interval_ms: u64,
-    /// A listener is told that it is not forgotten this often, in milliseconds.
-    pub heartbeat_ms: u64,
-    /// Most listeners of one replica.
-    pub max_listeners: usize,
-}
+pub use config::EventsConfig;
+pub use subject::{Source, Subject};
 
-impl Default for EventsConfig {
-    fn default() -> Self {
-        Self {
-            interval_ms: 1_000,
-            heartbeat_ms: 15_000,
-            max_listeners: 10_000,
-        }
-    }
-}
+/// Subjects of a kind that are looked at at once.
+const LOOKS: usize = 8;
 
-impl EventsConfig {
-    /// Everything that is wrong with it, each a sentence that begins with its key.
-    #[must_use]
-    pub fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        for (key, value) in [
-            ("interval_ms", self.interval_ms),
-            ("heartbeat_ms", self.heartbeat_ms),
-        ] {
-            if !(10..=60_000).contains(&value) {
-                problems.push(format!("api.events.{key} must be 10 to 60000, not {value}"));
-            }
-        }
-        if self.max_listeners > 1_000_000 {
-            let most = self.max_listeners;
-            problems.push(format!(
-                "api.events.max_listeners must be at most 1000000, not {most}"
-            ));
-        }
-        problems
-    }
-}
-
-/// The newest count of a batch.
-type Count = Arc<BatchProgress>;
-
-/// Counts batches for those who listen. Clones are one and the same.
+/// What all listeners of a replica share, whatever they listen to. Clones are one and the same.
 #[derive(Clone)]
-pub struct Progress(Arc<Inner>);
-
-struct Inner {
-    config: EventsConfig,
-    store: Arc<dyn Store>,
-    clock: SharedClock,
+pub struct Places {
+    config: Arc<EventsConfig>,
+    free: Arc<Semaphore>,
     ending: Shutdown,
-    watched: Mutex<HashMap<Uuid, watch::Sender<Count>>>,
-    counts: Semaphore,
-    places: Arc<Semaphore>,
-    listeners: IntGauge,
+    listeners: IntGaugeVec,
 }
 
-impl std::fmt::Debug for Progress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Progress")
-    }
-}
-
-impl Progress {
-    /// Nobody listens yet. Its metric is `trustcard_batch_listeners`.
+impl Places {
+    /// All are free. Their metric is `trustcard_event_listeners`.
     ///
     /// # Errors
     /// When the metric's name is taken.
-    pub fn new(
-        config: &EventsConfig,
-        store: Arc<dyn Store>,
-        clock: SharedClock,
-        ending: Shutdown,
-        registry: &Registry,
-    ) -> prometheus::Result<Self> {
-        let listeners = IntGauge::new(
-            "trustcard_batch_listeners",
-            "Streams of a batch's events that are open.",
+    pub fn new(config: &EventsConfig, registry: &Registry) -> prometheus::Result<Self> {
+        let listeners = IntGaugeVec::new(
+            Opts::new(
+                "trustcard_event_listeners",
+                "Streams of events that are open, by what they tell of.",
+            ),
+            &["subject"],
         )?;
         registry.register(Box::new(listeners.clone()))?;
-        Ok(Self(Arc::new(Inner {
-            places: Arc::new(Semaphore::new(config.max_listeners)),
-            config: config.clone(),
-            store,
-            clock,
-            ending,
-            watched: Mutex::default(),
-            counts: Semaphore::new(COUNTS),
+        Ok(Self {
+            free: Arc::new(Semaphore::new(config.max_listeners)),
+            config: Arc::new(config.clone()),
+            ending: Shutdown::new(),
             listeners,
-        })))
+        })
     }
 
-    /// Its settings.
+    /// Settings.
     #[must_use]
     pub fn config(&self) -> &EventsConfig {
-        &self.0.config
+        &self.config
     }
 
     /// Ends all streams.
     pub fn end(&self) {
-        self.0.ending.begin();
+        self.ending.begin();
     }
 
-    /// A listener of the batch that has this count now; `None` when there is no place for one more.
+    fn take(&self, kind: &str) -> Option<Place> {
+        let permit = Arc::clone(&self.free).try_acquire_owned().ok()?;
+        let listeners = self.listeners.with_label_values(&[kind]);
+        listeners.inc();
+        Some(Place {
+            listeners,
+            _permit: permit,
+        })
+    }
+}
+
+/// The place of one listener.
+struct Place {
+    listeners: IntGauge,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.listeners.dec();
+    }
+}
+
+/// Looks at subjects of one kind for those who listen. Clones are one and the same.
+pub struct Progress<S>(Arc<Inner<S>>);
+
+impl<S> Clone for Progress<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+struct Inner<S> {
+    places: Places,
+    source: Source,
+    clock: SharedClock,
+    watched: Mutex<HashMap<Uuid, watch::Sender<Arc<S>>>>,
+    looks: Semaphore,
+}
+
+impl<S: Subject> Progress<S> {
+    /// Nobody listens yet.
     #[must_use]
-    pub fn listen(&self, now: BatchProgress) -> Option<Listener> {
-        let place = Arc::clone(&self.0.places).try_acquire_owned().ok()?;
-        self.0.listeners.inc();
+    pub fn new(places: &Places, source: Source, clock: SharedClock) -> Self {
+        // So that the metric is there before anybody listens.
+        let _ = places.listeners.with_label_values(&[S::KIND]);
+        Self(Arc::new(Inner {
+            places: places.clone(),
+            source,
+            clock,
+            watched: Mutex::default(),
+            looks: Semaphore::new(LOOKS),
+        }))
+    }
+
+    /// A listener of what is so far now; `None` when there is no place for one more.
+    #[must_use]
+    pub fn listen(&self, now: S) -> Option<Listener<S>> {
+        let place = self.0.places.take(S::KIND)?;
         Some(Listener {
-            count: self.watch(now),
-            ending: self.0.ending.clone(),
+            state: self.watch(now),
+            ending: self.0.places.ending.clone(),
             begun: false,
-            listeners: self.0.listeners.clone(),
             _place: place,
         })
     }
 
-    fn watch(&self, now: BatchProgress) -> watch::Receiver<Count> {
-        let batch_id = now.batch.batch_id;
+    fn watch(&self, now: S) -> watch::Receiver<Arc<S>> {
+        let id = now.id();
         let mut watched = self.watched();
-        if let Some(sender) = watched.get(&batch_id) {
+        if let Some(sender) = watched.get(&id) {
             let receiver = sender.subscribe();
             sender.send_replace(Arc::new(now));
             return receiver;
         }
         let (sender, receiver) = watch::channel(Arc::new(now));
-        watched.insert(batch_id, sender.clone());
+        watched.insert(id, sender.clone());
         drop(watched);
         let this = self.clone();
-        tokio::spawn(async move { this.count(batch_id, sender).await });
+        tokio::spawn(async move { this.follow(id, sender).await });
         receiver
     }
 
-    /// Counts a batch until nobody listens any more, or all of it has ended. While the store does not tell, what was told stands.
-    async fn count(self, batch_id: Uuid, sender: watch::Sender<Count>) {
-        let mut ticks = tokio::time::interval(Duration::from_millis(self.0.config.interval_ms));
+    /// Looks until nobody listens any more, or it has ended. While the store does not tell, what was told stands.
+    async fn follow(self, id: Uuid, sender: watch::Sender<Arc<S>>) {
+        let Inner {
+            places,
+            source,
+            clock,
+            looks,
+            ..
+        } = &*self.0;
+        let mut ticks = tokio::time::interval(Duration::from_millis(places.config.interval_ms));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await;
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
-                () = self.0.ending.wait() => {}
+                () = places.ending.wait() => {}
             }
             {
-                // Under the lock, so that nobody begins to listen to what is not counted any more.
+                // Under the lock, so that nobody begins to listen to what is not looked at any more.
                 let mut watched = self.watched();
-                let over = sender.borrow().completed_at.is_some() || self.0.ending.begun();
+                let over = sender.borrow().ended() || places.ending.begun();
                 if over || sender.receiver_count() == 0 {
-                    watched.remove(&batch_id);
+                    watched.remove(&id);
                     return;
                 }
             }
-            let Ok(_turn) = self.0.counts.acquire().await else {
+            let Ok(_turn) = looks.acquire().await else {
                 return;
             };
-            match self.0.store.batch(batch_id, self.0.clock.now()).await {
-                Ok(Some(count)) => {
+            match S::look(source, id, clock.now()).await {
+                Ok(Some(state)) => {
                     sender.send_if_modified(|told| {
-                        let news = **told != count;
+                        let news = **told != state;
                         if news {
-                            *told = Arc::new(count);
+                            *told = Arc::new(state);
                         }
                         news
                     });
                 }
                 Ok(None) => {
-                    self.watched().remove(&batch_id);
+                    self.watched().remove(&id);
                     return;
                 }
-                Err(error) => tracing::warn!(%error, %batch_id, "a batch could not be counted"),
+                Err(error) => {
+                    tracing::warn!(%error, kind = S::KIND, %id, "progress could not be looked at");
+                }
             }
         }
     }
 
-    fn watched(&self) -> MutexGuard<'_, HashMap<Uuid, watch::Sender<Count>>> {
+    fn watched(&self) -> MutexGuard<'_, HashMap<Uuid, watch::Sender<Arc<S>>>> {
         self.0
             .watched
             .lock()
@@ -209,31 +208,23 @@ impl Progress {
     }
 }
 
-/// Hears of one batch.
-#[derive(Debug)]
-pub struct Listener {
-    count: watch::Receiver<Count>,
+/// Hears of one subject.
+pub struct Listener<S> {
+    state: watch::Receiver<Arc<S>>,
     ending: Shutdown,
     begun: bool,
-    listeners: IntGauge,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
-impl Listener {
-    /// The newest count: at once the first time, then when it has changed. `None` when the batch is counted no more.
-    pub async fn next(&mut self) -> Option<Count> {
+impl<S> Listener<S> {
+    /// The newest state: at once the first time, then when it has changed. `None` when it is looked at no more.
+    pub async fn next(&mut self) -> Option<Arc<S>> {
         if std::mem::replace(&mut self.begun, true) {
             tokio::select! {
-                changed = self.count.changed() => changed.ok()?,
+                changed = self.state.changed() => changed.ok()?,
                 () = self.ending.wait() => return None,
             }
         }
-        Some(Arc::clone(&self.count.borrow_and_update()))
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        self.listeners.dec();
+        Some(Arc::clone(&self.state.borrow_and_update()))
     }
 }

@@ -25,12 +25,12 @@ pub async fn serve(
     let part = state.readiness.part("api", "starting");
     let until = shutdown.clone();
     let refreshing = refresh(state.clone());
-    let progress = state.progress.clone();
+    let listeners = state.listeners.clone();
     let app = router::router(state).into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, app).with_graceful_shutdown(async move {
         until.wait().await;
         // Who listens would go on for as long as a batch takes.
-        progress.end();
+        listeners.end();
     });
     part.ready();
     tokio::select! {

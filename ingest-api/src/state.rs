@@ -2,17 +2,12 @@
 
 use std::sync::Arc;
 
-use engine::{
-    SharedClock,
-    lag::Monitor,
-    lifecycle::{Readiness, Shutdown},
-    publisher::Publisher,
-};
+use engine::{SharedClock, lag::Monitor, lifecycle::Readiness, publisher::Publisher};
 use jiff::Timestamp;
 use outbound::UrlPolicy;
 use prometheus::Registry;
 use secrecy::ExposeSecret;
-use store::{AnalysisRow, BlobStore, Store, StorePolicy};
+use store::{AnalysisRow, BatchProgress, BlobStore, Store, StorePolicy};
 use uuid::Uuid;
 
 use crate::{
@@ -25,10 +20,11 @@ use crate::{
     metrics::Metrics,
     openapi::Document,
     pages::Pages,
-    progress::Progress,
+    progress::{Places, Progress, Source},
     quota::Quotas,
     rate_limit::RateLimiter,
     router,
+    views::AnalysisProgress,
 };
 
 /// What the API is given by the process it runs in.
@@ -97,7 +93,9 @@ pub struct AppState {
     pub(crate) live_lag: LiveLag,
     pub(crate) limiter: RateLimiter,
     pub(crate) quotas: Quotas,
-    pub(crate) progress: Progress,
+    pub(crate) listeners: Places,
+    pub(crate) batches: Progress<BatchProgress>,
+    pub(crate) analyses: Progress<AnalysisProgress>,
     pub(crate) version: &'static str,
     pub(crate) commit: &'static str,
 }
@@ -123,13 +121,15 @@ impl AppState {
         let limiter = RateLimiter::new(&config.rate_limit, pseudonyms.clone(), &parts.registry)?;
         let results = Results::new(&config.cache, &parts.registry)?;
         let quotas = Quotas::new(&config.quota, parts.store.clone(), &parts.registry)?;
-        let progress = Progress::new(
-            &config.events,
-            parts.store.clone(),
-            parts.clock.clone(),
-            Shutdown::new(),
-            &parts.registry,
-        )?;
+        let listeners = Places::new(&config.events, &parts.registry)?;
+        let policy = Arc::new(parts.policy);
+        let source = Source {
+            store: parts.store.clone(),
+            policy: policy.clone(),
+            results: results.clone(),
+        };
+        let batches = Progress::new(&listeners, source.clone(), parts.clock.clone());
+        let analyses = Progress::new(&listeners, source, parts.clock.clone());
         let proxies = Proxies::new(config.trusted_proxies.clone(), config.proxy_headers.clone());
         let knowing = Knowing {
             proxies: Arc::new(proxies),
@@ -140,7 +140,7 @@ impl AppState {
         Ok(Self {
             config: Arc::new(parts.config),
             store: parts.store,
-            policy: Arc::new(parts.policy),
+            policy,
             blobs: parts.blobs,
             publisher: parts.publisher,
             webhook_addresses: Arc::new(parts.webhook_addresses),
@@ -156,7 +156,9 @@ impl AppState {
             live_lag: LiveLag::new(parts.monitor),
             limiter,
             quotas,
-            progress,
+            listeners,
+            batches,
+            analyses,
             version: parts.version,
             commit: parts.commit,
         })

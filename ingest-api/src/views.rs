@@ -82,6 +82,43 @@ impl<'a> ResultView<'a> {
     }
 }
 
+/// How far an analysis is.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct AnalysisProgress {
+    /// Its id.
+    pub(crate) analysis_id: Uuid,
+    /// Where it stands.
+    status: Status,
+    /// 0 to 100.
+    pub(crate) progress: u8,
+    /// Where it stands, in words.
+    message: String,
+    /// 0 to 100; higher is better. Null until it is completed.
+    trust_score: Option<f64>,
+    /// A+ to F.
+    grade: Option<String>,
+    /// When it ended.
+    pub(crate) completed_at: Option<Timestamp>,
+}
+
+impl AnalysisProgress {
+    /// The progress of a row.
+    #[must_use]
+    pub fn of(row: &AnalysisRow, policy: &StorePolicy) -> Self {
+        let state = row.state(policy);
+        let result = row.current_result(policy);
+        Self {
+            analysis_id: row.analysis_id,
+            status: state.status,
+            progress: state.percent,
+            message: message(state.status, state.percent, result),
+            trust_score: result.and_then(|result| result.trust_score),
+            grade: result.and_then(|result| result.grade.clone()),
+            completed_at: result.map(|result| result.completed_at),
+        }
+    }
+}
+
 /// An analysis in short.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ListedAnalysis)]

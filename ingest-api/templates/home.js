@@ -1,5 +1,5 @@
-// Submits the address without leaving the page, shows how far its analysis is, and goes to the card when it has ended. Without
-// this script the form goes to the card, which keeps itself up to date.
+// Submits the address without leaving the page, shows how far its analysis is as the server tells it, and goes to the card when it
+// has ended. Without this script the form goes to the card, which keeps itself up to date.
 "use strict";
 
 const form = document.getElementById("submit");
@@ -28,21 +28,26 @@ function show(result) {
   }
 }
 
+// Shows every step of an analysis as the server tells it, then goes to its card.
 async function follow(id) {
   const card = `/api/reports/${encodeURIComponent(id)}`;
   document.getElementById("card").href = card;
   document.getElementById("progress").hidden = false;
-  for (let looks = 0; ; looks += 1) {
-    const { ok, body } = await ask(`/api/results/${encodeURIComponent(id)}`);
-    if (!ok) throw new Error(body.message);
-    show(body);
-    if (body.status === "completed" || body.status === "failed") {
-      location.assign(card);
-      return;
-    }
-    // Often at first; later so seldom that no limit is reached.
-    await wait(looks < 10 ? 0.4 : 1.5);
-  }
+  const address = `/api/results/${encodeURIComponent(id)}`;
+  const { ok, body } = await ask(address);
+  if (!ok) throw new Error(body.message);
+  show(body);
+  const events = new EventSource(`${address}/events`);
+  events.addEventListener("progress", (event) => show(JSON.parse(event.data)));
+  events.addEventListener("done", (event) => {
+    show(JSON.parse(event.data));
+    events.close();
+    location.assign(card);
+  });
+  // Told nothing more, because too many listen or because it has ended meanwhile: the card keeps itself up to date.
+  events.addEventListener("error", () => {
+    if (events.readyState === EventSource.CLOSED) location.assign(card);
+  });
 }
 
 form.addEventListener("submit", async (event) => {

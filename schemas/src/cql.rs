@@ -49,6 +49,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "webhooks",
         text: include_str!("../cql/0007_webhooks.cql"),
     },
+    Migration {
+        number: 8,
+        name: "appearances",
+        text: include_str!("../cql/0008_appearances.cql"),
+    },
 ];
 
 impl Migration {

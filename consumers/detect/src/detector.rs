@@ -11,7 +11,7 @@ use crate::{
     faces::Finder,
     footage::Footage,
     head::Head,
-    look::{Eyes, FaceJudge, Judge, Judged, Look},
+    look::{Eyes, FaceJudge, Judge, Judged, Look, Opened},
     ocr::Reader,
     pool::Pool,
     registry::{
@@ -114,6 +114,27 @@ impl Detector {
         let looked = match &self.eyes {
             Err(reason) => Err(ComponentError::Skipped(*reason)),
             Ok(pool) => pool.run(move |eyes| eyes.look(&file)).await,
+        };
+        looked.unwrap_or_else(|error| Look::unseen(&error))
+    }
+
+    /// Decodes the picture in `file` for [`Self::look_at`]; one that can't be decoded, or that nobody looks at, is looked at already.
+    ///
+    /// # Errors
+    /// What every component says about that one.
+    pub async fn open(&self, file: Bytes) -> Result<Opened, Box<Look>> {
+        let opened = match &self.eyes {
+            Err(reason) => Err(ComponentError::Skipped(*reason)),
+            Ok(pool) => pool.run(move |eyes| eyes.open(&file)).await,
+        };
+        opened.unwrap_or_else(|error| Err(Box::new(Look::unseen(&error))))
+    }
+
+    /// What every component says about a decoded picture, but of one whose origin is `known` not whether it was generated.
+    pub async fn look_at(&self, opened: Opened, known: bool) -> Look {
+        let looked = match &self.eyes {
+            Err(reason) => Err(ComponentError::Skipped(*reason)),
+            Ok(pool) => pool.run(move |eyes| eyes.look_at(opened, known)).await,
         };
         looked.unwrap_or_else(|error| Look::unseen(&error))
     }

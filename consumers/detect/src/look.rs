@@ -5,10 +5,11 @@ use schemas::{
     Reason,
     events::detections::{FaceBox, ProvenanceFinding},
 };
+use store::Appearance;
 use tokio::time::Instant;
 
 use crate::{
-    ComponentError, Verdict,
+    ComponentError, Verdict, appearance,
     clip::{Encoder, OutputError},
     faces::{self, Finder},
     head::{Head, Thresholds},
@@ -41,6 +42,19 @@ pub struct Look {
     pub faces: Vec<FaceBox>,
     /// What the file says of its own origin; none when nobody looked.
     pub provenance: Option<ProvenanceFinding>,
+    /// What it looks like; none when it is too plain to be known by it, or could not be decoded.
+    pub appearance: Option<Appearance>,
+}
+
+/// A picture that was decoded and not looked at yet.
+pub struct Opened {
+    picture: DynamicImage,
+    orientation: Orientation,
+    /// What it looks like; none when it is too plain to be known by it.
+    pub appearance: Option<Appearance>,
+    provenance: ProvenanceFinding,
+    /// Time it took, in milliseconds.
+    decoding: u64,
 }
 
 /// What a detector makes of a picture: whether it was generated, or whether a face in it was synthesised or manipulated.
@@ -67,6 +81,7 @@ impl Look {
             face_manipulation: Err(why.clone()),
             faces: Vec::new(),
             provenance: None,
+            appearance: None,
         }
     }
 
@@ -138,29 +153,57 @@ pub(crate) enum FaceJudge {
 impl Eyes {
     /// Looks at a picture file.
     pub(crate) fn look(&mut self, file: &[u8]) -> Look {
-        let began = Instant::now();
-        let look = match preprocess::open(file, &self.limits) {
-            Ok((picture, orientation)) => self.look_at(picture, orientation, began),
-            Err(error) => {
-                let error = ComponentError::from(error);
-                let failed = |left_out: Option<&ComponentError>| left_out.unwrap_or(&error).clone();
-                Look {
-                    ai_generated: Err(failed(self.ai.as_ref().err())),
-                    text: Err(failed(self.reader.as_ref().err())),
-                    face_manipulation: Err(failed(self.face_judge.as_ref().err())),
-                    ..Look::unseen(&error)
-                }
-            }
-        };
-        Look {
-            provenance: Some(provenance::read(file)),
-            ..look
+        match self.open(file) {
+            Ok(opened) => self.look_at(opened, false),
+            Err(look) => *look,
         }
     }
 
-    fn look_at(&mut self, picture: DynamicImage, orientation: Orientation, began: Instant) -> Look {
-        let decoding = millis(began);
-        let mut ai_generated = self.ai_generated(&picture, orientation);
+    /// Decodes a picture file; one that can't be decoded is looked at already.
+    pub(crate) fn open(&mut self, file: &[u8]) -> Result<Opened, Box<Look>> {
+        let began = Instant::now();
+        let provenance = provenance::read(file);
+        let opened = preprocess::open(file, &self.limits).and_then(|(picture, orientation)| {
+            let appearance = appearance::of(&picture, orientation)?;
+            Ok((picture, orientation, appearance))
+        });
+        match opened {
+            Ok((picture, orientation, appearance)) => Ok(Opened {
+                picture,
+                orientation,
+                appearance,
+                provenance,
+                decoding: millis(began),
+            }),
+            Err(error) => {
+                let error = ComponentError::from(error);
+                let failed = |left_out: Option<&ComponentError>| left_out.unwrap_or(&error).clone();
+                Err(Box::new(Look {
+                    ai_generated: Err(failed(self.ai.as_ref().err())),
+                    text: Err(failed(self.reader.as_ref().err())),
+                    face_manipulation: Err(failed(self.face_judge.as_ref().err())),
+                    provenance: Some(provenance),
+                    ..Look::unseen(&error)
+                }))
+            }
+        }
+    }
+
+    /// Looks at a decoded picture; at one whose origin is `known`, without judging whether it was generated.
+    pub(crate) fn look_at(&mut self, opened: Opened, known: bool) -> Look {
+        let Opened {
+            picture,
+            orientation,
+            appearance,
+            provenance,
+            decoding,
+        } = opened;
+        let mut ai_generated = if known {
+            // The asker has its own answer.
+            Err(ComponentError::Skipped(Reason::NotInstalled))
+        } else {
+            self.ai_generated(&picture, orientation)
+        };
         if let Ok(judged) = &mut ai_generated {
             judged.millis += decoding;
         }
@@ -204,7 +247,8 @@ impl Eyes {
             text,
             face_manipulation,
             faces,
-            provenance: None,
+            provenance: Some(provenance),
+            appearance,
         }
     }
 

@@ -29,6 +29,8 @@ pub enum Answer {
     Computed,
     /// The same bytes were answered before.
     Reused,
+    /// A near-identical picture was judged before; the rest was looked at.
+    Copied,
     /// The file or the model failed.
     Failed,
 }
@@ -38,6 +40,7 @@ impl Answer {
         match self {
             Self::Computed => "computed",
             Self::Reused => "reused",
+            Self::Copied => "copied",
             Self::Failed => "failed",
         }
     }
@@ -59,9 +62,9 @@ impl DetectMetrics {
     /// # Errors
     /// When a name is taken.
     pub fn register(registry: &Registry, ends: EndMetrics) -> Result<Self, prometheus::Error> {
-        let answers = |name: &str, help: &str| {
+        let answers = |name: &str, help: &str, known: &[Answer]| {
             let answers = IntCounterVec::new(Opts::new(name, help), &["answer"])?;
-            for answer in [Answer::Computed, Answer::Reused, Answer::Failed] {
+            for answer in known {
                 answers.with_label_values(&[answer.name()]);
             }
             registry.register(Box::new(answers.clone()))?;
@@ -69,11 +72,18 @@ impl DetectMetrics {
         };
         let pictures = answers(
             "trustcard_detect_pictures_total",
-            "Pictures answered, by answer: computed, reused or failed.",
+            "Pictures answered, by answer: computed, reused, copied or failed.",
+            &[
+                Answer::Computed,
+                Answer::Reused,
+                Answer::Copied,
+                Answer::Failed,
+            ],
         )?;
         let videos = answers(
             "trustcard_detect_videos_total",
             "Videos answered, by answer: computed, reused or failed.",
+            &[Answer::Computed, Answer::Reused, Answer::Failed],
         )?;
         let inference = HistogramVec::new(
             HistogramOpts::new(

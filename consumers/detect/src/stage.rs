@@ -15,19 +15,19 @@ use schemas::{
     Detections, PictureDetections, PictureFinding, PostScraped, Reason,
     dead_letter::DeadLetter,
     events::{
-        detections::{TextFinding, VideoDetections},
+        detections::{CopyOf, TextFinding, VideoDetections},
         result::Failure,
         scraped::{Media, MediaKind},
     },
     topics,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use store::{BlobError, BlobStore, ProgressStep, Store, StoreError};
+use store::{Appearance, BlobError, BlobStore, KeptAppearance, ProgressStep, Store, StoreError};
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
 use crate::{
-    ComponentError, Detector, findings,
+    ComponentError, Detector, appearance, findings,
     metrics::{Answer, DetectMetrics, Kind},
 };
 
@@ -195,10 +195,8 @@ impl DetectStage {
 
     /// What is seen in one picture; an error is one of storage, and the whole post is tried again.
     async fn picture(&self, media: &Media) -> Result<PictureDetections, Again> {
-        let found = self.found(Kind::Picture, media, async |file| {
-            let look = self.detector.look(file).await;
-            let whole = self.note(Kind::Picture, look.runs(), look.failures());
-            (findings::of(look), whole)
+        let found = self.found(Kind::Picture, media, async |file, key| {
+            self.look(file, key).await
         });
         let picture = match found.await? {
             Found::Kept(kept) => findings::reused(kept),
@@ -216,10 +214,11 @@ impl DetectStage {
 
     /// What is seen in one video.
     async fn video(&self, media: &Media) -> Result<VideoDetections, Again> {
-        let found = self.found(Kind::Video, media, async |file| {
+        let found = self.found(Kind::Video, media, async |file, _| {
             let footage = self.detector.watch(file).await;
-            let whole = self.note(Kind::Video, footage.runs(), footage.failures());
-            (findings::of_video(footage), whole)
+            let computed = (Kind::Video, Answer::Computed);
+            let whole = self.note(computed, footage.runs(), footage.failures());
+            Ok((findings::of_video(footage), whole))
         });
         let video = match found.await? {
             Found::Kept(kept) => findings::video_reused(kept),
@@ -234,25 +233,87 @@ impl DetectStage {
         })
     }
 
+    /// Looks at a picture, and says whether nothing failed. One that is a near-identical copy of another is not judged again:
+    /// both have one verdict.
+    async fn look(&self, file: Bytes, key: &Key<'_>) -> Result<(PictureDetections, bool), Again> {
+        let computed = (Kind::Picture, Answer::Computed);
+        let opened = match self.detector.open(file).await {
+            Ok(opened) => opened,
+            Err(look) => {
+                let whole = self.note(computed, look.runs(), look.failures());
+                return Ok((findings::of(*look), whole));
+            }
+        };
+        let appearance = opened.appearance.clone();
+        let judged = match &appearance {
+            Some(appearance) => self.judged(appearance, key).await?,
+            None => None,
+        };
+        let look = self.detector.look_at(opened, judged.is_some()).await;
+        let Some((verdict, original)) = judged else {
+            let whole = self.note(computed, look.runs(), look.failures());
+            if let (true, Some(appearance)) = (whole, appearance) {
+                let sha256 = key.sha256.to_owned();
+                let kept = KeptAppearance { sha256, appearance };
+                let now = self.clock.now();
+                self.store
+                    .keep_appearance(&key.identity, &kept, now)
+                    .await?;
+            }
+            return Ok((findings::of(look), whole));
+        };
+        let copied = (Kind::Picture, Answer::Copied);
+        let whole = self.note(copied, look.runs(), look.failures());
+        let picture = PictureDetections {
+            ai_generated: verdict,
+            copy_of: Some(original),
+            ..findings::of(look)
+        };
+        Ok((picture, whole))
+    }
+
+    /// The verdict on the picture of which one that looks like this is a copy.
+    async fn judged(
+        &self,
+        appearance: &Appearance,
+        key: &Key<'_>,
+    ) -> Result<Option<(PictureFinding, CopyOf)>, Again> {
+        let now = self.clock.now();
+        let kept = self.store.alike(&key.identity, appearance, now).await?;
+        let Some((original, distance)) = appearance::copied(appearance, &kept) else {
+            return Ok(None);
+        };
+        let found = self.store.finding(&original.sha256, &key.identity, now);
+        let found = found.await?.and_then(findings::read_back);
+        let verdict = found.and_then(findings::for_copy);
+        let sha256 = original.sha256.clone();
+        Ok(verdict.map(|verdict| (verdict, CopyOf { sha256, distance })))
+    }
+
     /// An answer on a file: kept earlier on the same bytes, or that of `look`, which is kept when it is whole.
     async fn found<T: Serialize + DeserializeOwned>(
         &self,
         kind: Kind,
         media: &Media,
-        look: impl AsyncFnOnce(Bytes) -> (T, bool),
+        look: impl AsyncFnOnce(Bytes, &Key<'_>) -> Result<(T, bool), Again>,
     ) -> Result<Found<T>, Again> {
-        let (identity, blob) = match (self.detector.identity(), &media.blob) {
+        let (key, blob) = match (self.detector.identity(), &media.blob) {
             (Err(reason), _) => return Ok(Found::Skipped(reason)),
             (Ok(_), None) => {
                 let reason = media.failure.unwrap_or(Reason::MediaUnavailable);
                 return Ok(Found::Failed(reason));
             }
-            (Ok(identity), Some(blob)) => (format!("{}:{identity}", kind.name()), blob),
+            (Ok(identity), Some(blob)) => {
+                let key = Key {
+                    sha256: &blob.sha256,
+                    identity: format!("{}:{identity}", kind.name()),
+                };
+                (key, blob)
+            }
         };
-        let kept = self
-            .store
-            .finding(&blob.sha256, &identity, self.clock.now());
-        if let Some(kept) = kept.await?.and_then(findings::read_back) {
+        let now = self.clock.now();
+        let kept = self.store.finding(key.sha256, &key.identity, now).await?;
+        if let Some(kept) = kept.and_then(findings::read_back) {
             self.metrics.answer(kind, Answer::Reused);
             return Ok(Found::Kept(kept));
         }
@@ -268,33 +329,41 @@ impl DetectStage {
             }
         };
         let span = tracing::error_span!(target: LOGGED, "media", sha256 = blob.sha256);
-        let (answer, whole) = look(file).instrument(span).await;
+        let (answer, whole) = look(file, &key).instrument(span).await?;
         if whole && let Ok(value) = serde_json::to_value(&answer) {
+            let now = self.clock.now();
             self.store
-                .keep_finding(&blob.sha256, &identity, &value, self.clock.now())
+                .keep_finding(key.sha256, &key.identity, &value, now)
                 .await?;
         }
         Ok(Found::New(answer))
     }
 
-    /// Counts a look and tells what failed in it; whether nothing did.
+    /// Counts a look, as `whole` if nothing failed in it, and tells what did; whether nothing did.
     fn note<'a>(
         &self,
-        kind: Kind,
+        (kind, whole): (Kind, Answer),
         runs: impl Iterator<Item = (&'a str, u64)>,
         failures: impl Iterator<Item = &'a ComponentError>,
     ) -> bool {
         for (model, millis) in runs {
             self.metrics.inference(model, millis);
         }
-        let mut answer = Answer::Computed;
+        let mut answer = whole;
         for error in failures {
             tracing::warn!(%error, "{}", kind.name());
             answer = Answer::Failed;
         }
         self.metrics.answer(kind, answer);
-        answer == Answer::Computed
+        answer == whole
     }
+}
+
+/// What answers on a file are kept under.
+struct Key<'a> {
+    sha256: &'a str,
+    /// The kind of file, and the models that answer.
+    identity: String,
 }
 
 /// Where an answer on a file comes from.

@@ -16,7 +16,7 @@ use std::{path::PathBuf, sync::Arc};
 use bytes::Bytes;
 use common::{Setup, Then, fixture, model, plain};
 use engine::Stage;
-use image::imageops::FilterType;
+use image::{codecs::jpeg::JpegEncoder, imageops::FilterType};
 use posts::{detections, post, post_of, seen, stage};
 use schemas::{Reason, events::detections::Status, events::scraped::MediaKind};
 use trustcard_detect::{
@@ -182,6 +182,54 @@ async fn the_same_bytes_are_never_looked_at_twice() {
     assert!(findings[1].reused);
     findings[1].reused = false;
     assert_eq!(findings[0], findings[1]);
+}
+
+#[tokio::test]
+async fn a_picture_that_was_saved_anew_has_the_verdict_of_the_first_and_is_read_anew() {
+    let Some(config) = real() else { return };
+    let detector = Arc::new(Detector::start(&config).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let (stage, blobs) = stage(folder.path(), detector);
+    let look = async |post_id, file: Vec<u8>| {
+        let blob = blobs.put(file.into(), "image/jpeg").await.unwrap();
+        let outcomes = stage.process(vec![post(post_id, &[blob])]).await.unwrap();
+        seen(&outcomes[0]).remove(0)
+    };
+    let poster = image::load_from_memory(&fixture("poster.png")).unwrap();
+    let saved = |side: u32, quality| {
+        let copy = poster.resize(side, side, FilterType::CatmullRom).to_rgb8();
+        let mut file = Vec::new();
+        let encoder = JpegEncoder::new_with_quality(&mut file, quality);
+        copy.write_with_encoder(encoder).unwrap();
+        file
+    };
+    let original = look("original", saved(900, 92)).await;
+    assert_eq!(
+        (&original.copy_of, original.ai_generated.reused),
+        (&None, false)
+    );
+    let copy = look("copy", saved(700, 60)).await;
+    let source = copy.copy_of.as_ref().unwrap();
+    assert_eq!(Some(&source.sha256), original.sha256.as_ref());
+    assert!(copy.ai_generated.reused);
+    assert_eq!(
+        copy.ai_generated.probability,
+        original.ai_generated.probability
+    );
+    // What is finer than the comparison is looked at in the copy itself.
+    assert!(!copy.text.reused && copy.text.status == Status::Completed);
+    assert_ne!(
+        (copy.width, &copy.text.lines),
+        (original.width, &original.text.lines)
+    );
+    assert_ne!(copy.perceptual_hash, None);
+
+    // Its own bytes again, and another picture.
+    let again = look("again", saved(700, 60)).await;
+    assert_eq!(again.copy_of, copy.copy_of);
+    assert!(again.text.reused);
+    let other = look("other", fixture("baseline.jpg")).await;
+    assert_eq!((other.copy_of, other.ai_generated.reused), (None, false));
 }
 
 #[tokio::test]

@@ -73,23 +73,29 @@ impl Components<'_> {
             .collect();
         ComponentResults {
             instagram_extraction: self.extraction_json(),
-            ai_detection: self.detector_json(
-                self.ai,
-                &self.pictures.ai_answers,
-                |picture| &picture.ai_generated,
-                |video| &video.ai_generated,
-                ["ai_generated", "human_made"],
-                "ai_images",
+            ai_detection: self.with(
+                media::copied,
+                self.detector_json(
+                    self.ai,
+                    &self.pictures.ai_answers,
+                    |picture| &picture.ai_generated,
+                    |video| &video.ai_generated,
+                    ["ai_generated", "human_made"],
+                    "ai_images",
+                ),
             ),
             ocr: self.ocr_json(),
-            deepfake: self.with_faces(self.detector_json(
-                self.deepfake,
-                &self.pictures.face_answers,
-                |picture| &picture.face_manipulation,
-                |video| &video.face_manipulation,
-                ["suspicious", "clean"],
-                "suspicious_images",
-            )),
+            deepfake: self.with(
+                media::faces,
+                self.detector_json(
+                    self.deepfake,
+                    &self.pictures.face_answers,
+                    |picture| &picture.face_manipulation,
+                    |video| &video.face_manipulation,
+                    ["suspicious", "clean"],
+                    "suspicious_images",
+                ),
+            ),
             fact_check: self.fact_check_json(),
             source_credibility: self.sources_json(),
             ocr_text: (!texts.is_empty()).then(|| texts.join("\n\n")),
@@ -196,12 +202,12 @@ impl Components<'_> {
         json
     }
 
-    /// Adds to what is said of each picture which faces are in it.
-    fn with_faces(&self, mut told: Value) -> Value {
+    /// Adds facts to what is said of each picture.
+    fn with(&self, facts: fn(&PictureDetections) -> Map<String, Value>, mut told: Value) -> Value {
         let images = told["images"].as_array_mut().into_iter().flatten();
         for (image, picture) in images.zip(&self.detections.pictures) {
             if let Value::Object(image) = image {
-                image.extend(media::faces(picture));
+                image.extend(facts(picture));
             }
         }
         told

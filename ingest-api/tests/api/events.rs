@@ -1,9 +1,9 @@
-//! Progress of a batch as a stream of events.
+//! Progress of a batch and of an analysis as a stream of events.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use store::Analyses;
+use store::{Analyses, ProgressStep};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
@@ -159,4 +159,40 @@ async fn a_shutdown_ends_streams_and_others_hear_nothing() {
     assert!(events.next().await.is_some());
     api.shutdown.begin();
     assert!(events.next().await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_analysis_is_told_step_by_step_to_its_end() {
+    let api = Api::with(quick()).await;
+    batch(&api).await;
+    let (submission, _) = api.submissions().await.swap_remove(0);
+    let path = format!("/api/results/{}", submission.analysis_id);
+    let mut events = Events::open(&api, &path, None).await;
+    let (first, _) = events.next().await.unwrap();
+    let told = |event: &Event| (event.name.clone(), event.data["status"].clone());
+    assert_eq!(told(&first), ("progress".to_owned(), json!("pending")));
+    assert_eq!(first.data["trust_score"], Value::Null);
+
+    let step = ProgressStep {
+        analysis_id: submission.analysis_id,
+        run: submission.run,
+        percent: 20,
+    };
+    api.store.progress(&[step]).await.unwrap();
+    let (second, _) = events.next().await.unwrap();
+    assert_eq!(told(&second), ("progress".to_owned(), json!("processing")));
+    let metrics = api.get("/metrics").await.text();
+    assert!(metrics.contains("trustcard_event_listeners{subject=\"analysis\"} 1"));
+
+    end(&api, &submission.post.post_id).await;
+    let (last, _) = events.next().await.unwrap();
+    assert_eq!(told(&last), ("done".to_owned(), json!("completed")));
+    let result = api.get_json(&path).await;
+    for (name, value) in last.data.as_object().unwrap() {
+        assert_eq!(value, &result[name], "{name}");
+    }
+    assert!(events.next().await.is_none(), "the stream ends");
+    api.get("/api/results/00000000-0000-4000-8000-000000000000/events")
+        .await
+        .error(404, "RESOURCE_NOT_FOUND");
 }

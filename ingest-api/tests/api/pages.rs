@@ -180,6 +180,8 @@ async fn a_picture_is_shown_with_its_faces_and_nothing_else_is_served() {
             file(2, "image", &Value::Null),
             file(3, "image", &json!({ "sha256": "0".repeat(64), "bytes": 5, "content_type": "image/png" })),
         ]);
+        found.ai_detection["images"] = json!([{ "media_index": 0, "kind": "image", "status": "completed", "verdict": "ai_generated",
+            "probability": 0.8, "reused": true, "copy_of": { "sha256": "0".repeat(64), "distance": 2 } }]);
         found.deepfake["images"] = json!([{ "media_index": 0, "kind": "image", "status": "completed", "verdict": "suspicious",
             "probability": 0.91, "width": 640, "height": 480,
             "faces": [{ "x": 10, "y": 20, "width": 30, "height": 40, "score": 0.9, "probability": 0.91 }] }]);
@@ -189,6 +191,7 @@ async fn a_picture_is_shown_with_its_faces_and_nothing_else_is_served() {
     let text = page(&api.get(&path).await);
     for part in [
         "A face looks synthetic or manipulated, likelihood 91 %",
+        "as a picture seen before of which it is a copy (2 of 64 bits differ)",
         "viewBox=\"0 0 640 480\"",
         "class=\"face\" x=\"10\" y=\"20\" width=\"30\" height=\"40\"",
         "Not kept",

@@ -98,6 +98,7 @@ macro_rules! contract_tests {
             reuse::a_forgotten_post_is_not_reused_and_one_scraped_later_is,
             reuse::all_posts_are_forgotten_at_once,
             reuse::a_finding_belongs_to_bytes_and_detector_and_expires,
+            reuse::pictures_that_look_alike_are_found_by_any_band_for_a_time,
             feedback::a_voter_has_one_vote_and_a_second_changes_nothing,
             feedback::of_many_votes_of_one_voter_at_once_one_is_taken,
             feedback::the_newest_comments_come_first_and_votes_without_one_count,

@@ -30,7 +30,10 @@ pub(crate) use idempotency::{Attempt, Fate, Meeting};
 pub use idempotency::{Begun, Idempotency, KeptAnswer, KeyedRequest, Turn};
 pub use keys::{KeyRole, KeyRow, Keys};
 pub use quotas::{Lease, Quota, Quotas};
-pub use reuse::{KeptPost, Reuse};
+pub use reuse::{Appearance, KeptAppearance, KeptPost, Reuse};
+
+/// Most appearances of one band that are read: a band that holds more is of pictures that everybody posts.
+pub(crate) const ALIKE: u32 = 512;
 pub use state::{AnalysisRow, AnalysisState, Status, Work, begins_new_run};
 pub(crate) use state::{Ended, state_of};
 pub use webhooks::{Attempted, OpenBatch, Owner, Webhook, Webhooks};

@@ -106,6 +106,7 @@ async fn picture(detector: &Detector, file: Bytes) -> Value {
         "faces": picture.faces,
         "text": picture.text,
         "provenance": picture.provenance,
+        "perceptual_hash": picture.perceptual_hash,
     })
 }
 

@@ -15,6 +15,7 @@ use store::{ScyllaConfig, ScyllaStore, Store, StorePolicy};
 use tempfile::TempDir;
 
 use crate::{
+    cql_proxy::CqlProxy,
     kafka_proxy::KafkaProxy,
     process::command,
     role::RoleProcess,
@@ -63,6 +64,9 @@ impl Cluster {
             ("DATABASE__NODES", cql()),
             ("DATABASE__KEYSPACE", keyspace.clone()),
             ("DATABASE__REPLICATION_FACTOR", "1".to_owned()),
+            // A loaded machine is no fault, and the default is for one that does nothing else.
+            ("DATABASE__REQUEST_TIMEOUT_MS", "20000".to_owned()),
+            ("DATABASE__CONNECT_TIMEOUT_MS", "20000".to_owned()),
             ("TOPICS__PARTITIONS", partitions.to_string()),
             ("TOPICS__REPLICATION", "1".to_owned()),
             ("DETECT__MODELS_ENABLED", "false".to_owned()),
@@ -92,6 +96,19 @@ impl Cluster {
         let proxy = KafkaProxy::start(port, self.kafka.behind_proxy()).await;
         let name = "TRUSTCARD__KAFKA__BOOTSTRAP".to_owned();
         self.settings.insert(name, format!("127.0.0.1:{port}"));
+        proxy
+    }
+
+    /// Puts a proxy before the store, and the timeouts that TrustCard has by itself: roles and commands that start from now on go
+    /// through it.
+    pub async fn behind_cql_proxy(&mut self) -> CqlProxy {
+        let proxy = CqlProxy::start(cql()).await;
+        let nodes = "TRUSTCARD__DATABASE__NODES".to_owned();
+        self.settings.insert(nodes, proxy.address.clone());
+        for setting in ["REQUEST_TIMEOUT_MS", "CONNECT_TIMEOUT_MS"] {
+            self.settings
+                .remove(&format!("TRUSTCARD__DATABASE__{setting}"));
+        }
         proxy
     }
 

@@ -65,6 +65,12 @@ pub(super) fn video(told: Value, video: &VideoDetections) -> Value {
     Value::Object(told)
 }
 
+/// The picture seen before whose verdict this one has, and in how many of 64 bits their hashes differ; null with a verdict of its
+/// own.
+pub(super) fn copied(picture: &PictureDetections) -> Map<String, Value> {
+    object(json!({ "copy_of": picture.copy_of }))
+}
+
 /// The faces of a picture, and its size in the same pixels.
 pub(super) fn faces(picture: &PictureDetections) -> Map<String, Value> {
     object(json!({

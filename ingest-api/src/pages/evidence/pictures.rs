@@ -1,6 +1,6 @@
 //! The pictures of a post with what the detectors say of them.
 
-use schemas::events::{result::AnalysisResult, scraped::BlobRef};
+use schemas::events::{detections::CopyOf, result::AnalysisResult, scraped::BlobRef};
 use serde::{Deserialize, Serialize};
 
 use super::{list, sentence};
@@ -39,6 +39,7 @@ pub(super) struct Finding {
     width: Option<u32>,
     height: Option<u32>,
     faces: Vec<Face>,
+    copy_of: Option<CopyOf>,
 }
 
 /// A face, in pixels of its picture.
@@ -60,6 +61,8 @@ pub struct Picture {
     width: Option<u32>,
     height: Option<u32>,
     generated: Verdict,
+    /// Where the verdict before comes from, when it is that of another picture.
+    copied: Option<String>,
     manipulated: Verdict,
     faces: Vec<FaceMark>,
 }
@@ -186,6 +189,10 @@ fn picture(
         width: size.or(told).map(|(width, _)| width),
         height: size.or(told).map(|(_, height)| height),
         generated: Verdict::generated(ai),
+        copied: ai.and_then(|ai| ai.copy_of.as_ref()).map(|original| {
+            let bits = original.distance;
+            format!("as a picture seen before of which it is a copy ({bits} of 64 bits differ)")
+        }),
         manipulated: Verdict::manipulated(face),
         faces,
     }

@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use rdkafka::{
-    Offset, TopicPartitionList,
-    consumer::{Consumer as _, ConsumerGroupMetadata, StreamConsumer},
-    error::KafkaError,
+    ClientContext, Offset, TopicPartitionList,
+    config::FromClientConfigAndContext as _,
+    consumer::{Consumer as _, ConsumerContext, ConsumerGroupMetadata, StreamConsumer},
+    error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Message as _},
 };
 use schemas::Record;
@@ -23,9 +24,22 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a batch that has begun waits for another record.
 const LINGER: Duration = Duration::from_millis(20);
 
+/// Tells of errors, but not of the ends of partitions, which a client that is dropped calls errors too.
+struct Ends;
+
+impl ClientContext for Ends {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            tracing::warn!(%error, reason, "kafka client");
+        }
+    }
+}
+
+impl ConsumerContext for Ends {}
+
 /// Reads ranges of a topic.
 pub struct Reader {
-    consumer: Arc<StreamConsumer>,
+    consumer: Arc<StreamConsumer<Ends>>,
     topic: String,
     /// Ends of the partitions that are still read.
     open: BTreeMap<i32, i64>,
@@ -49,7 +63,7 @@ impl Reader {
         let mut config = kafka.consumer("trustcard-copy", group);
         config.set("enable.partition.eof", "true");
         config.set("statistics.interval.ms", "0");
-        let consumer: StreamConsumer = config.create()?;
+        let consumer = StreamConsumer::from_config_and_context(&config, Ends)?;
         let mut list = TopicPartitionList::new();
         let mut open = BTreeMap::new();
         for (partition, range) in ranges.iter().filter(|(_, range)| !range.is_empty()) {
@@ -157,7 +171,7 @@ impl Reader {
 }
 
 /// Commits offsets for a group it is no member of.
-struct Outsider(Arc<StreamConsumer>);
+struct Outsider(Arc<StreamConsumer<Ends>>);
 
 impl Member for Outsider {
     fn metadata(&self, _: &[Position]) -> Result<ConsumerGroupMetadata, String> {

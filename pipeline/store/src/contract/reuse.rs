@@ -4,7 +4,7 @@ use schemas::events::scraped::{Author, Post, PostKind};
 use serde_json::json;
 
 use super::{Shared, at};
-use crate::KeptPost;
+use crate::{Appearance, KeptAppearance, KeptPost};
 
 fn kept(seconds: i64, caption: &str) -> KeptPost {
     KeptPost {
@@ -106,4 +106,46 @@ pub(crate) async fn a_finding_belongs_to_bytes_and_detector_and_expires(store: S
         .await
         .unwrap();
     assert_eq!(found(sha, detector, window + 1).await, Some(better));
+}
+
+pub(crate) async fn pictures_that_look_alike_are_found_by_any_band_for_a_time(store: Shared) {
+    let window = i64::try_from(store.policy().finding_reuse_s).unwrap();
+    let picture = |name: &str, hash: u64| KeptAppearance {
+        sha256: name.repeat(64),
+        appearance: Appearance {
+            hash,
+            cells: (0..=255).collect(),
+        },
+    };
+    let (detector, hash) = ("picture:clip-linear@1", 0x8000_1234_0000_ffff);
+    let first = picture("a", hash);
+    for seconds in [0, 1] {
+        let kept = store.keep_appearance(detector, &first, at(seconds));
+        kept.await.unwrap();
+    }
+    let second = picture("b", hash ^ 0x0001_0001_0001_0000);
+    let kept = store.keep_appearance(detector, &second, at(5));
+    kept.await.unwrap();
+    let found = |detector: &'static str, hash: u64, seconds| {
+        let (store, asked) = (store.clone(), picture("", hash).appearance);
+        async move {
+            let found = store.alike(detector, &asked, at(seconds)).await.unwrap();
+            let names = found.iter().map(|one| one.sha256[..1].to_owned());
+            let mut names: Vec<String> = names.collect();
+            names.sort_unstable();
+            (names.concat(), found)
+        }
+    };
+    let (names, both) = found(detector, hash, 6).await;
+    assert_eq!(names, "ab", "once each, though found by several bands");
+    assert!(both.contains(&first) && both.contains(&second));
+    // Three bits, each in another band, leave the fourth; four may leave none.
+    assert_eq!(
+        found(detector, hash ^ 0x0100_0100_0100_0000, 6).await.0,
+        "ab"
+    );
+    assert_eq!(found(detector, hash ^ 0x0100_0100_0100_0100, 6).await.0, "");
+    assert_eq!(found("picture:clip-linear@2", hash, 6).await.0, "");
+    assert_eq!(found(detector, hash, window + 2).await.0, "b");
+    assert_eq!(found(detector, hash, window + 5).await.0, "");
 }

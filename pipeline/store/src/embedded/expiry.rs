@@ -8,11 +8,13 @@ use super::{SqliteStore, row};
 use crate::Result;
 
 /// Tables whose rows expire each alone.
-const PLAIN: [&str; 11] = [
+const PLAIN: [&str; 12] = [
     "DELETE FROM latest WHERE post_id IN (SELECT post_id FROM latest WHERE expires_ms <= ?1 LIMIT ?2)",
     "DELETE FROM posts WHERE rowid IN (SELECT rowid FROM posts WHERE expires_ms <= ?1 LIMIT ?2)",
     "DELETE FROM findings WHERE (sha256, detector) IN
          (SELECT sha256, detector FROM findings WHERE expires_ms <= ?1 LIMIT ?2)",
+    "DELETE FROM appearances WHERE (detector, band, sha256) IN
+         (SELECT detector, band, sha256 FROM appearances WHERE expires_ms <= ?1 LIMIT ?2)",
     "DELETE FROM heartbeats WHERE (role, instance) IN
          (SELECT role, instance FROM heartbeats WHERE expires_ms <= ?1 LIMIT ?2)",
     "DELETE FROM votes WHERE (analysis_id, voter) IN

@@ -1,5 +1,7 @@
 //! What is kept so that work is done once: scraped posts and detectors' answers.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
@@ -8,7 +10,8 @@ use serde_json::Value;
 
 use super::SqliteStore;
 use crate::{
-    KeptPost, Result, Reuse,
+    Appearance, KeptAppearance, KeptPost, Result, Reuse,
+    port::ALIKE,
     values::{after, from_json, time, to_json},
 };
 
@@ -140,6 +143,69 @@ impl Reuse for SqliteStore {
                         "INSERT OR REPLACE INTO findings (sha256, detector, finding, expires_ms) VALUES (?1, ?2, ?3, ?4)",
                     )?
                     .execute(params![sha256, detector, text, expires_ms])?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn alike(
+        &self,
+        detector: &str,
+        appearance: &Appearance,
+        now: Timestamp,
+    ) -> Result<Vec<KeptAppearance>> {
+        let (detector, bands) = (detector.to_owned(), appearance.bands());
+        self.readers
+            .run(move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "SELECT sha256, hash, cells FROM appearances WHERE detector = ?1 AND band = ?2 AND expires_ms > ?3 LIMIT ?4",
+                )?;
+                let mut found = BTreeMap::new();
+                for band in bands {
+                    let key = params![detector, band, now.as_millisecond(), ALIKE];
+                    let mut rows = statement.query(key)?;
+                    while let Some(row) = rows.next()? {
+                        let hash: i64 = row.get(1)?;
+                        let appearance = Appearance {
+                            hash: hash.cast_unsigned(),
+                            cells: row.get(2)?,
+                        };
+                        found.insert(row.get(0)?, appearance);
+                    }
+                }
+                let found = found
+                    .into_iter()
+                    .map(|(sha256, appearance)| KeptAppearance { sha256, appearance });
+                Ok(found.collect())
+            })
+            .await
+    }
+
+    async fn keep_appearance(
+        &self,
+        detector: &str,
+        kept: &KeptAppearance,
+        now: Timestamp,
+    ) -> Result<()> {
+        let (detector, kept) = (detector.to_owned(), kept.clone());
+        let expires_ms = after(now.as_millisecond(), self.policy.finding_reuse_s);
+        self.writer
+            .run(move |connection| {
+                let KeptAppearance { sha256, appearance } = kept;
+                let mut statement = connection.prepare_cached(
+                    "INSERT OR REPLACE INTO appearances (detector, band, sha256, hash, cells, expires_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?;
+                for band in appearance.bands() {
+                    let hash = appearance.hash.cast_signed();
+                    statement.execute(params![
+                        detector,
+                        band,
+                        sha256,
+                        hash,
+                        appearance.cells,
+                        expires_ms
+                    ])?;
+                }
                 Ok(())
             })
             .await

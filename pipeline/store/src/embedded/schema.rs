@@ -12,7 +12,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 128;
 
 /// Step `n` leads to `user_version` `n + 1`. Steps that were released are never changed.
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 9] = [
     r"
 CREATE TABLE settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -244,6 +244,19 @@ CREATE INDEX owned_by_analysis ON owned (analysis_id, owner);
 -- Batches of holders of keys that nobody was told of as ended.
 CREATE TABLE open_batches (batch_id BLOB PRIMARY KEY, owner TEXT NOT NULL, expires_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX open_batches_expiry ON open_batches (expires_ms);
+",
+    r"
+-- What pictures look like that a detector has answered on, under each band of their hash.
+CREATE TABLE appearances (
+    detector TEXT NOT NULL,
+    band INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    hash INTEGER NOT NULL,
+    cells BLOB NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    PRIMARY KEY (detector, band, sha256)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX appearances_expiry ON appearances (expires_ms);
 ",
 ];
 

@@ -37,6 +37,52 @@ pub trait Reuse: Send + Sync {
         finding: &Value,
         now: Timestamp,
     ) -> Result<()>;
+
+    /// Pictures that `detector` answered on and that may look like this one: those whose hash shares a band with it, each
+    /// once, in any order, and of very many only some.
+    async fn alike(
+        &self,
+        detector: &str,
+        appearance: &Appearance,
+        now: Timestamp,
+    ) -> Result<Vec<KeptAppearance>>;
+
+    /// Keeps what the picture of these bytes looks like, for as long as an answer on it.
+    async fn keep_appearance(
+        &self,
+        detector: &str,
+        kept: &KeptAppearance,
+        now: Timestamp,
+    ) -> Result<()>;
+}
+
+/// What a picture looks like, in so few bytes that what compression does to it is not among them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appearance {
+    /// Pictures that look alike differ in few bits.
+    pub hash: u64,
+    /// Its grey levels, on a grid.
+    pub cells: Vec<u8>,
+}
+
+impl Appearance {
+    /// The bands of its hash, each with its place: of two hashes that differ in three bits or fewer, at least one is the same.
+    #[must_use]
+    pub fn bands(&self) -> [i32; 4] {
+        std::array::from_fn(|place| {
+            let value = (self.hash >> (16 * place)) & 0xffff;
+            (place as i32) << 16 | value as i32
+        })
+    }
+}
+
+/// A picture that a detector answered on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptAppearance {
+    /// SHA-256 of its bytes.
+    pub sha256: String,
+    /// What it looks like.
+    pub appearance: Appearance,
 }
 
 /// A scraped post that may be reused.

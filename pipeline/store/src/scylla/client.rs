@@ -134,7 +134,8 @@ impl Client {
             waiting: Semaphore::new(config.max_waiting),
             patience: config.request_timeout(),
             retries: Mutex::new(Retries {
-                left: 0.0,
+                // A command of a few statements may send one again.
+                left: if config.retry_share > 0.0 { 1.0 } else { 0.0 },
                 share: config.retry_share,
             }),
         })

@@ -1,13 +1,19 @@
 //! What is kept so that work is done once: scraped posts and detectors' answers.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use schemas::events::scraped::Post;
 use serde_json::Value;
 
-use super::{ScyllaStore, rows::ttl};
+use super::{
+    ScyllaStore,
+    rows::{Work, all, ttl},
+};
 use crate::{
-    KeptPost, Result, Reuse,
+    Appearance, KeptAppearance, KeptPost, Result, Reuse,
+    port::ALIKE,
     values::{after, from_json, time, to_json},
 };
 
@@ -96,5 +102,60 @@ impl Reuse for ScyllaStore {
             now.as_microsecond(),
         );
         self.write(&self.statements.put_finding, values).await
+    }
+
+    async fn alike(
+        &self,
+        detector: &str,
+        appearance: &Appearance,
+        now: Timestamp,
+    ) -> Result<Vec<KeptAppearance>> {
+        type Columns = (String, Option<i64>, Option<Vec<u8>>, Option<i64>);
+        let most = i32::try_from(ALIKE).unwrap_or(i32::MAX);
+        let one = |band: i32| -> Work<'_, Vec<Columns>> {
+            let key = (detector, band, most);
+            Box::pin(async move { self.rows(&self.statements.appearances, key).await })
+        };
+        let bands = appearance.bands().into_iter();
+        let rows = all(bands.map(one).collect()).await?.concat();
+        let mut found = BTreeMap::new();
+        for (sha256, hash, cells, kept_ms) in rows {
+            let (Some(hash), Some(cells), Some(kept_ms)) = (hash, cells, kept_ms) else {
+                continue;
+            };
+            if after(kept_ms, self.policy.finding_reuse_s) > now.as_millisecond() {
+                let hash = hash.cast_unsigned();
+                found.insert(sha256, Appearance { hash, cells });
+            }
+        }
+        let found = found
+            .into_iter()
+            .map(|(sha256, appearance)| KeptAppearance { sha256, appearance });
+        Ok(found.collect())
+    }
+
+    async fn keep_appearance(
+        &self,
+        detector: &str,
+        kept: &KeptAppearance,
+        now: Timestamp,
+    ) -> Result<()> {
+        let KeptAppearance { sha256, appearance } = kept;
+        let one = |band: i32| -> Work<'_> {
+            let values = (
+                detector,
+                band,
+                sha256,
+                appearance.hash.cast_signed(),
+                &appearance.cells,
+                now.as_millisecond(),
+                ttl(self.policy.finding_reuse_s),
+                now.as_microsecond(),
+            );
+            Box::pin(async move { self.write(&self.statements.put_appearance, values).await })
+        };
+        let bands = appearance.bands().into_iter();
+        all(bands.map(one).collect()).await?;
+        Ok(())
     }
 }

@@ -108,6 +108,9 @@ statements! {
     mark: "SELECT at_ms FROM marks WHERE name = ?";
     finding: "SELECT finding, kept_ms FROM findings WHERE sha256 = ? AND detector = ?";
     put_finding: "INSERT INTO findings (sha256, detector, finding, kept_ms) VALUES (?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?";
+    appearances: "SELECT sha256, hash, cells, kept_ms FROM appearances WHERE detector = ? AND band = ? LIMIT ?";
+    put_appearance: "INSERT INTO appearances (detector, band, sha256, hash, cells, kept_ms) VALUES (?, ?, ?, ?, ?, ?)
+            USING TTL ? AND TIMESTAMP ?";
     // feedback
     put_vote: "INSERT INTO votes (analysis_id, shard, voter, feedback_id, vote, comment, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
             IF NOT EXISTS USING TTL ?";

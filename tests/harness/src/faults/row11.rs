@@ -3,13 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{IN_FLIGHT, Report, Size, balance, submit};
-use crate::{
-    cluster::Cluster,
-    cql_proxy::{CqlProxy, Mood},
-    servers::cql,
-    wait::until,
-    watch::Watch,
-};
+use crate::{cluster::Cluster, cql_proxy::Mood, wait::until, watch::Watch};
 
 const MOODS: [Mood; 5] = [
     Mood::Overloaded,
@@ -27,11 +21,7 @@ pub async fn run(size: &Size) -> Report {
     );
     let mut cluster = Cluster::start(6).await;
     let [api] = cluster.roles(["api"]).await;
-    let proxy = CqlProxy::start(cql()).await;
-    let name = "TRUSTCARD__DATABASE__NODES";
-    cluster
-        .settings
-        .insert(name.to_owned(), proxy.address.clone());
+    let proxy = cluster.behind_cql_proxy().await;
     let stages = cluster.roles(["record", "scrape", "detect", "score"]).await;
     let watch = Watch::start(&cluster.kafka.bootstrap()).await;
 

@@ -4,12 +4,7 @@ mod real {
     use std::time::Duration;
 
     use tokio::time::Instant;
-    use trustcard_tests::{
-        cluster::Cluster,
-        cql_proxy::{CqlProxy, Mood},
-        servers::cql,
-        wait::until,
-    };
+    use trustcard_tests::{cluster::Cluster, cql_proxy::Mood, wait::until};
 
     /// Far longer than the test: nothing gets through.
     const HANGS: Duration = Duration::from_secs(3600);
@@ -18,9 +13,7 @@ mod real {
     async fn probes_answer_while_store_and_broker_hang_and_liveness_depends_on_neither() {
         let mut cluster = Cluster::start(1).await;
         let kafka = cluster.behind_proxy().await;
-        let store = CqlProxy::start(cql()).await;
-        let nodes = "TRUSTCARD__DATABASE__NODES".to_owned();
-        cluster.settings.insert(nodes, store.address.clone());
+        let store = cluster.behind_cql_proxy().await;
         let roles = cluster
             .roles(["api", "record", "scrape", "detect", "score", "webhook"])
             .await;
