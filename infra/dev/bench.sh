@@ -40,6 +40,12 @@ build_ruststream() {
     printf '%s\n' "$target/ruststream/release/trustcard-bench-ruststream"
 }
 
+# Descriptors for 10,000 connections, of which both sides have one each.
+many_connections() {
+    ulimit -n "$(ulimit -H -n)"
+    [ "$(ulimit -n)" = unlimited ] || [ "$(ulimit -n)" -ge 12000 ] || die "10,000 connections need ulimit -n 12000, this is $(ulimit -n)"
+}
+
 case $bench in
     engine)
         need_build_tools
@@ -64,9 +70,7 @@ case $bench in
         need_build_tools
         say "Building (release)"
         cargo build --release --locked --package trustcard --package trustcard-benches --bin trustcard --bin bench-http
-        # Both sides have a descriptor for each connection.
-        ulimit -n "$(ulimit -H -n)"
-        [ "$(ulimit -n)" = unlimited ] || [ "$(ulimit -n)" -ge 12000 ] || die "10,000 connections need ulimit -n 12000, this is $(ulimit -n)"
+        many_connections
         say "Measuring; this takes a minute and a half, or some seconds with --quick"
         "$target/release/bench-http" --out "$out" "$@"
         ;;
@@ -75,7 +79,8 @@ case $bench in
         infra/dev/servers.sh up
         say "Building (release)"
         cargo build --release --locked --package trustcard --package trustcard-benches --bin trustcard --bin bench-ingest
-        say "Measuring; this takes 7 minutes, or 1 with --quick"
+        many_connections
+        say "Measuring; this takes 10 minutes, or 1 with --quick"
         "$target/release/bench-ingest" --out "$out" "$@"
         ;;
     detect)

@@ -1,4 +1,4 @@
-//! The AsyncAPI 3 document of the topics that others than TrustCard read: results, results.latest and dead letters. Made from the same
+//! The AsyncAPI 3 document of the topics that others than TrustCard read: results, results.latest, feedback and dead letters. Made from the same
 //! types as the records, with golden records as its examples.
 //!
 //! AsyncAPI's tools know JSON Schema draft 7, so bodies are described in that draft here; the schemas of [`crate::json_schema`] say
@@ -8,7 +8,7 @@ use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    AnalysisResult, Deletion, Event, Reason, dead_letter,
+    AnalysisResult, Deletion, Event, FeedbackGiven, Reason, dead_letter,
     envelope::{CONTENT_TYPE, data_schema},
     topics,
 };
@@ -25,6 +25,8 @@ const HOUR_MS: u64 = 3_600_000;
 const COMPLETED: &str = include_str!("../fixtures/analysis-finished.v1.json");
 const FAILED: &str = include_str!("../fixtures/analysis-finished.v1.minimal.json");
 const DELETED: &str = include_str!("../fixtures/analysis-deleted.v1.json");
+const VOTE: &str = include_str!("../fixtures/feedback-given.v1.json");
+const BARE_VOTE: &str = include_str!("../fixtures/feedback-given.v1.minimal.json");
 const LETTER: &str = include_str!("../fixtures/dead-letter.v1.json");
 
 /// The document's text. Equal types give equal bytes.
@@ -34,7 +36,7 @@ pub fn document() -> String {
     settings.meta_schema = None;
     settings.definitions_path = SCHEMAS.into();
     let mut bodies = settings.into_generator();
-    let finished = finished(&mut bodies);
+    let (finished, voted) = (finished(&mut bodies), voted(&mut bodies));
     let schemas: Map<String, Value> = bodies.take_definitions(true).into_iter().collect();
     let document = json!({
         "asyncapi": "3.0.0",
@@ -59,7 +61,7 @@ pub fn document() -> String {
         "channels": channels(),
         "operations": operations(),
         "components": {
-            "messages": { "finished": finished, "deleted": deleted(), "deadLetter": letter() },
+            "messages": { "finished": finished, "deleted": deleted(), "voted": voted, "deadLetter": letter() },
             "schemas": schemas
         }
     });
@@ -85,6 +87,13 @@ fn channels() -> Value {
             "description": "The same records under another key, compacted: read from the beginning it is a table of posts, and goes on as the changes of that table. No value under a key means that the post has no result any more.",
             "messages": results,
             "bindings": kafka_channel("compact", "delete.retention.ms", topics::LATEST_TOMBSTONES_H)
+        },
+        "feedback": {
+            "address": topics::FEEDBACK,
+            "title": "Votes",
+            "description": "What readers think of results, one record a vote that was counted. A vote that was given while the broker was away is counted and not told.",
+            "messages": { "voted": { "$ref": "#/components/messages/voted" } },
+            "bindings": kafka_channel("delete", "retention.ms", topics::FEEDBACK_H)
         },
         "deadLetters": {
             "address": topics::dead_letters("{stage}"),
@@ -118,6 +127,7 @@ fn operations() -> Value {
     json!({
         "sendResults": sends("results", "Tells how a run of an analysis ended, or that an analysis was deleted."),
         "sendResultsLatest": sends("resultsLatest", "Tells the newest result of a post, or that there is none any more."),
+        "sendFeedback": sends("feedback", "Tells that a reader voted on a result."),
         "sendDeadLetters": sends("deadLetters", "Keeps what a stage could not process.")
     })
 }
@@ -145,6 +155,22 @@ fn deleted() -> Value {
         "payload": { "type": "null", "description": "No value." },
         "bindings": key(),
         "examples": [example("deleted", DELETED, false)]
+    })
+}
+
+fn voted(bodies: &mut SchemaGenerator) -> Value {
+    json!({
+        "name": FeedbackGiven::TYPE,
+        "title": "A reader voted",
+        "summary": "One vote on a result. Who voted is not told.",
+        "contentType": CONTENT_TYPE,
+        "headers": headers::<FeedbackGiven>(),
+        "payload": bodies.subschema_for::<FeedbackGiven>().to_value(),
+        "bindings": { "kafka": {
+            "key": { "type": "string", "description": "The analysis id." },
+            "bindingVersion": BINDING
+        } },
+        "examples": [example("with a comment", VOTE, true), example("without", BARE_VOTE, true)]
     })
 }
 
@@ -201,7 +227,7 @@ fn headers<E: Event>() -> Value {
             "ce_type": constant(E::TYPE),
             "ce_source": constant(E::SOURCE),
             "ce_time": { "type": "string", "format": "date-time", "description": "When what it tells happened." },
-            "ce_subject": text("The analysis id of a result, the post id of a deletion."),
+            "ce_subject": text("The analysis id of a result or a vote, the post id of a deletion."),
             "ce_dataschema": constant(&data_schema::<E>()),
             "content-type": constant(CONTENT_TYPE),
             "traceparent": text("W3C trace context; absent where tracing is off.")

@@ -24,6 +24,8 @@ pub const RESULTS_H: u64 = 30 * 24;
 /// How long `results.latest` keeps a tombstone unless it is configured otherwise, in hours: who reads it from the beginning
 /// within this time misses no deletion.
 pub const LATEST_TOMBSTONES_H: u64 = 7 * 24;
+/// How long votes are kept unless it is configured otherwise, in hours.
+pub const FEEDBACK_H: u64 = 30 * 24;
 /// How long dead letters are kept unless it is configured otherwise, in hours.
 pub const DEAD_LETTERS_H: u64 = 30 * 24;
 

@@ -30,8 +30,10 @@ fn main() -> Result<()> {
     let pictures: Vec<RgbImage> = taken
         .map(|file| Ok(image::open(file)?.into_rgb8()))
         .collect::<Result<_>>()?;
-    println!("| what is done to it | taken for a copy | bits, most | grey, median | grey, most |");
-    println!("|---|---|---|---|---|");
+    println!(
+        "| what is done to it | taken for a copy | by the hash alone | bits, most | grey, median | grey, most |"
+    );
+    println!("|---|---|---|---|---|---|");
     for (name, change) in CHANGES {
         let others = pictures.iter().cycle().skip(pictures.len() / 2);
         let pairs = pictures.iter().zip(others);
@@ -40,13 +42,14 @@ fn main() -> Result<()> {
         let compared = Compared::of(pairs.collect::<Result<_>>()?);
         let Compared {
             copies,
+            near,
             bits,
             cells,
         } = compared;
         let (median, most) = (cells.get(cells.len() / 2), cells.last());
         let (median, most) = (median.unwrap_or(&0), most.unwrap_or(&0));
         println!(
-            "| {name} | {copies} of {} | {bits} | {median} | {most} |",
+            "| {name} | {copies} of {} | {near} | {bits} | {median} | {most} |",
             cells.len()
         );
     }
@@ -123,6 +126,9 @@ fn is_copy(one: &Appearance, other: &Appearance) -> bool {
 /// What pairs of pictures differ in.
 struct Compared {
     copies: usize,
+    /// Those whose hashes are near enough.
+    near: usize,
+    /// Bits in which the hashes of a pair differ, at most.
     bits: u32,
     /// Widest difference of a cell, of each pair, in order.
     cells: Vec<u8>,
@@ -132,6 +138,7 @@ impl Compared {
     fn of(pairs: Vec<(Option<Appearance>, Option<Appearance>)>) -> Self {
         let mut compared = Self {
             copies: 0,
+            near: 0,
             bits: 0,
             cells: Vec::new(),
         };
@@ -140,7 +147,9 @@ impl Compared {
                 continue;
             };
             compared.copies += usize::from(is_copy(&one, &other));
-            compared.bits = compared.bits.max((one.hash ^ other.hash).count_ones());
+            let bits = (one.hash ^ other.hash).count_ones();
+            compared.near += usize::from(bits <= appearance::MAX_DISTANCE);
+            compared.bits = compared.bits.max(bits);
             let cells = one.cells.iter().zip(&other.cells);
             let widest = cells.map(|(a, b)| a.abs_diff(*b)).max();
             compared.cells.push(widest.unwrap_or(0));

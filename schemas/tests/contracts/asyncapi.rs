@@ -25,7 +25,7 @@ fn validator(document: &Value, message: &str, part: &str) -> Validator {
 fn every_example_fits_its_message() {
     let document = document();
     let messages = document["components"]["messages"].as_object().unwrap();
-    assert_eq!(messages.len(), 3);
+    assert_eq!(messages.len(), 4);
     for (name, message) in messages {
         let examples = message["examples"].as_array().unwrap();
         assert!(!examples.is_empty(), "{name}");
@@ -82,6 +82,7 @@ fn it_speaks_of_the_topics_that_others_read() {
     let address = |channel: &str| document["channels"][channel]["address"].as_str().unwrap();
     assert_eq!(address("results"), topics::RESULTS);
     assert_eq!(address("resultsLatest"), topics::RESULTS_LATEST);
+    assert_eq!(address("feedback"), topics::FEEDBACK);
     let letters = document["channels"]["deadLetters"]["parameters"]["stage"]["enum"].clone();
     assert_eq!(letters, json!(topics::STAGES));
     for stage in topics::STAGES {

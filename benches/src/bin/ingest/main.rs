@@ -1,7 +1,7 @@
 //! The ingest bench: accepted URLs per CPU-second of our API against those of a bare axum-to-rdkafka handler, in batches of 100 and one by
 //! one, and how long a batch waits at half the peak. Same run, same machine, same broker; our API is a process of its own as in
 //! production, with all its checks, the broker's acknowledgement of every URL, and rows in a CQL store. Legs take turns; a ratio is
-//! that of one round.
+//! that of one round. In the end an API is given a million URLs that nobody works on, and ten thousand listeners.
 
 use std::{
     process::ExitCode,
@@ -17,6 +17,7 @@ use tokio::{process::Command, task::JoinSet, time::Instant};
 use trustcard_tests::{cluster::Cluster, servers::free_ports, wait::until};
 
 mod bare;
+mod crowd;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -30,6 +31,15 @@ const ROUNDS: usize = 5;
 const LEG: Duration = Duration::from_secs(15);
 /// The same where a run shall only show that the bench works.
 const QUICK: (usize, Duration) = (1, Duration::from_secs(3));
+/// What waits and who listens in the end.
+const CROWD: crowd::Size = crowd::Size {
+    urls: 1_000_000,
+    listeners: 10_000,
+};
+const QUICK_CROWD: crowd::Size = crowd::Size {
+    urls: 20_000,
+    listeners: 100,
+};
 /// Marks.
 const BATCH_MARK: f64 = 0.5;
 const SINGLE_MARK: f64 = 0.7;
@@ -125,7 +135,10 @@ async fn main() -> Result<ExitCode> {
     let peak = peak.fold(0.0, f64::max);
     let half = load(&legs[0], time, Some(peak / 2.0)).await?;
     bare.kill().await?;
-    let report = report(&legs, &measured, &half, !options.quick)?;
+    let mut report = report(&legs, &measured, &half, !options.quick)?;
+    api.stop().await;
+    let crowd = if options.quick { QUICK_CROWD } else { CROWD };
+    report.others.extend(crowd::measure(&cluster, crowd).await?);
     print!("{}", report.summary());
     println!("{}", report.write(&options.out)?.display());
     Ok(ExitCode::from(u8::from(

@@ -112,7 +112,7 @@ impl Default for RetentionHours {
             detections: 30 * DAY,
             results: topics::RESULTS_H,
             results_latest_tombstones: topics::LATEST_TOMBSTONES_H,
-            feedback: 30 * DAY,
+            feedback: topics::FEEDBACK_H,
             retry: 7 * DAY,
             dead_letters: topics::DEAD_LETTERS_H,
         }
