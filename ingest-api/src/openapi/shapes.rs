@@ -28,6 +28,19 @@ pub struct IdempotencyKeyHeader {
     pub idempotency_key: Option<String>,
 }
 
+/// One event of a stream.
+#[derive(Debug, ToSchema)]
+pub struct ServerSentEvent {
+    /// `progress`, and at the end `done`.
+    pub event: String,
+    /// What to send as Last-Event-ID after a cut.
+    pub id: String,
+    /// Wait so long before joining again, in milliseconds.
+    pub retry: u32,
+    /// A JSON document.
+    pub data: String,
+}
+
 /// A post to look at.
 #[derive(Debug, ToSchema)]
 pub struct AnalyzeRequest {

@@ -16,7 +16,7 @@ use crate::{
     caller::Caller,
     error::ApiError,
     extract::{AnalysisId, BatchId},
-    openapi::refusals::Refusal,
+    openapi::{refusals::Refusal, shapes::ServerSentEvent},
     progress::{Listener, Places, Progress, Subject},
     routes::batches,
     state::AppState,
@@ -44,7 +44,7 @@ const RETRY_MS: u64 = 2_000;
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen.")
     ),
     responses(
-        (status = 200, description = "Events, until the batch has ended.", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "Events, until the batch has ended.", body = ServerSentEvent, content_type = "text/event-stream"),
         (status = 204, description = "The batch has ended, and its last event was seen."),
         Refusal<404>,
         Refusal<422>
@@ -74,7 +74,7 @@ pub async fn batch(
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen.")
     ),
     responses(
-        (status = 200, description = "Events, until the analysis has ended.", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "Events, until the analysis has ended.", body = ServerSentEvent, content_type = "text/event-stream"),
         (status = 204, description = "The analysis has ended, and its last event was seen."),
         Refusal<404>,
         Refusal<422>
