@@ -24,6 +24,12 @@ until [ -e "$data/up.json" ]; do
 done
 api=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["api"])' "$data/up.json")
 
+# Before it is ready its probes say so with 503, which is no fault of theirs.
+until python3 -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + "/health/ready")' "$api" 2>/dev/null; do
+    kill -0 "$server" 2>/dev/null || die "trustcard up ended before it was ready"
+    sleep 0.1
+done
+
 say "Schemathesis asks $api"
 # Its own folder for what it leaves behind.
 cd "$data"
