@@ -1,7 +1,7 @@
 # What a developer types. Scripts are in infra/dev; each installs what it needs on Debian (with sudo when not root), and
 # needs only make and a Rust toolchain from rustup to begin with.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-real test servers-up servers-down faults bench bench-engine bench-latency bench-http bench-ingest bench-detect fuzz lint openapi schemas
+.PHONY: help demo demo-real test servers-up servers-down faults bench bench-engine bench-latency bench-http bench-ingest bench-detect lint openapi schemas
 
 # Options of `trustcard demo`; DEMO_ARGS= keeps it running after the table, for a look around.
 DEMO_ARGS ?= --exit
@@ -43,10 +43,6 @@ bench-detect: ## Pictures per second and CPU-second against a bare loop over the
 
 faults: ## The fault table at full size, with figures; about an hour (ROWS="1 5" for some rows)
 	@infra/dev/faults.sh $(ROWS)
-
-fuzz: ## Pictures and videos against AddressSanitizer, an hour each
-	@infra/dev/fuzz.sh picture
-	@infra/dev/fuzz.sh video
 
 lint: ## Format, clippy, dependency rules, shell scripts, AsyncAPI, docker-compose.yml, nginx, systemd units
 	@infra/dev/lint.sh
