@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -62,6 +63,35 @@ pub struct Figure {
     pub name: String,
     /// What was measured.
     pub spread: Spread,
+}
+
+impl Figure {
+    /// Of what was measured several times.
+    ///
+    /// # Errors
+    /// When it was never measured.
+    pub fn of(
+        name: impl Into<String>,
+        measured: impl IntoIterator<Item = f64>,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            name: name.into(),
+            spread: Spread::of(measured).context("nothing was measured")?,
+        })
+    }
+
+    /// Of what was measured once.
+    #[must_use]
+    pub fn once(name: impl Into<String>, measured: f64) -> Self {
+        Self {
+            name: name.into(),
+            spread: Spread {
+                median: measured,
+                min: measured,
+                max: measured,
+            },
+        }
+    }
 }
 
 /// The outcome of a bench.

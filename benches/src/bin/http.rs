@@ -230,12 +230,7 @@ async fn watch(pid: u32, ended: Arc<AtomicBool>) -> Result<Vec<f64>> {
 }
 
 fn report(load: &Load, connections: usize, measurement: bool) -> Result<Report> {
-    let figure = |name: &str, figures: &[f64]| -> Result<Figure> {
-        Ok(Figure {
-            name: name.to_owned(),
-            spread: Spread::of(figures.iter().copied()).context("nothing was measured")?,
-        })
-    };
+    let figure = |name: &str, figures: &[f64]| Figure::of(name, figures.iter().copied());
     let slowest = load.live_ms.iter().copied().fold(f64::NAN, f64::max);
     let rate = load.answered_ms.len() as f64 / load.seconds;
     let rate = Spread::of([rate]).context("nothing was measured")?;

@@ -5,7 +5,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use benches::{Figure, Mark, Options, Quantiles, Report, Spread};
+use benches::{Figure, Mark, Options, Quantiles, Report};
 use clap::Parser;
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -88,12 +88,7 @@ async fn submit(api: &Api, count: usize) -> Result<Vec<Submission>> {
 
 fn report(accepted: Vec<f64>, ended: Vec<f64>, measurement: bool) -> Result<Report> {
     let count = ended.len();
-    let figure = |name: &str, figures: &[f64]| -> Result<Figure> {
-        Ok(Figure {
-            name: name.to_owned(),
-            spread: Spread::of(figures.iter().copied()).context("nothing was measured")?,
-        })
-    };
+    let figure = |name: &str, figures: &[f64]| Figure::of(name, figures.iter().copied());
     let others = vec![
         figure("submit to result, ms", &ended)?,
         figure("submit to 202, ms", &accepted)?,

@@ -150,9 +150,8 @@ impl Compared {
             let bits = (one.hash ^ other.hash).count_ones();
             compared.near += usize::from(bits <= appearance::MAX_DISTANCE);
             compared.bits = compared.bits.max(bits);
-            let cells = one.cells.iter().zip(&other.cells);
-            let widest = cells.map(|(a, b)| a.abs_diff(*b)).max();
-            compared.cells.push(widest.unwrap_or(0));
+            let widest = appearance::widest(&one.cells, &other.cells);
+            compared.cells.push(widest);
         }
         compared.cells.sort_unstable();
         compared

@@ -73,8 +73,9 @@ pub fn copied<'a>(
     near.min_by_key(|(one, distance)| (*distance, one.sha256.as_str()))
 }
 
-/// Largest difference of two cells of one place.
-fn widest(one: &[u8], other: &[u8]) -> u8 {
+/// Largest difference of two cells of one place, in levels of grey.
+#[must_use]
+pub fn widest(one: &[u8], other: &[u8]) -> u8 {
     let pairs = one.iter().zip(other);
     pairs.map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0)
 }

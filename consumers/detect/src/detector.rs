@@ -111,10 +111,7 @@ impl Detector {
 
     /// What every component says about the picture in `file`. One that is not in use says why.
     pub async fn look(&self, file: Bytes) -> Look {
-        let looked = match &self.eyes {
-            Err(reason) => Err(ComponentError::Skipped(*reason)),
-            Ok(pool) => pool.run(move |eyes| eyes.look(&file)).await,
-        };
+        let looked = self.run(move |eyes| eyes.look(&file)).await;
         looked.unwrap_or_else(|error| Look::unseen(&error))
     }
 
@@ -123,28 +120,19 @@ impl Detector {
     /// # Errors
     /// What every component says about that one.
     pub async fn open(&self, file: Bytes) -> Result<Opened, Box<Look>> {
-        let opened = match &self.eyes {
-            Err(reason) => Err(ComponentError::Skipped(*reason)),
-            Ok(pool) => pool.run(move |eyes| eyes.open(&file)).await,
-        };
+        let opened = self.run(move |eyes| eyes.open(&file)).await;
         opened.unwrap_or_else(|error| Err(Box::new(Look::unseen(&error))))
     }
 
     /// What every component says about a decoded picture, but of one whose origin is `known` not whether it was generated.
     pub async fn look_at(&self, opened: Opened, known: bool) -> Look {
-        let looked = match &self.eyes {
-            Err(reason) => Err(ComponentError::Skipped(*reason)),
-            Ok(pool) => pool.run(move |eyes| eyes.look_at(opened, known)).await,
-        };
+        let looked = self.run(move |eyes| eyes.look_at(opened, known)).await;
         looked.unwrap_or_else(|error| Look::unseen(&error))
     }
 
     /// What the components that look at frames say about the video in `file`. One that is not in use says why.
     pub async fn watch(&self, file: Bytes) -> Footage {
-        let watched = match &self.eyes {
-            Err(reason) => Err(ComponentError::Skipped(*reason)),
-            Ok(pool) => pool.run(move |eyes| eyes.watch(&file)).await,
-        };
+        let watched = self.run(move |eyes| eyes.watch(&file)).await;
         watched.unwrap_or_else(Footage::unseen)
     }
 
@@ -161,9 +149,7 @@ impl Detector {
     /// # Errors
     /// [`ComponentError`]; without a face, skipped for [`Reason::NoFaces`].
     pub async fn face_features(&self, file: Bytes) -> Result<Vec<f32>, ComponentError> {
-        let pool = self.eyes.as_ref();
-        let pool = pool.map_err(|reason| ComponentError::Skipped(*reason))?;
-        pool.run(move |eyes| eyes.face_features(&file)).await?
+        self.run(move |eyes| eyes.face_features(&file)).await?
     }
 
     /// The features of the picture in `file`, which heads are trained on.
@@ -171,9 +157,18 @@ impl Detector {
     /// # Errors
     /// [`ComponentError`]
     pub async fn features(&self, file: Bytes) -> Result<Vec<f32>, ComponentError> {
-        let pool = self.eyes.as_ref();
-        let pool = pool.map_err(|reason| ComponentError::Skipped(*reason))?;
-        pool.run(move |eyes| eyes.features(&file)).await?
+        self.run(move |eyes| eyes.features(&file)).await?
+    }
+
+    /// Has a worker do something; an error when nothing looks at files, or the worker broke on it.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Eyes) -> T + Send + 'static,
+    ) -> Result<T, ComponentError> {
+        match &self.eyes {
+            Err(reason) => Err(ComponentError::Skipped(*reason)),
+            Ok(pool) => pool.run(work).await,
+        }
     }
 }
 

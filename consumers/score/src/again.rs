@@ -142,8 +142,6 @@ fn detections_of(result: &AnalysisResult) -> Option<Detections> {
         reused: false,
         detected_at: result.completed_at,
         content: Post {
-            kind: info.kind,
-            adapter: String::new(),
             caption: info.caption.clone(),
             author: info.username.clone().map(|username| Author {
                 username,
@@ -153,12 +151,8 @@ fn detections_of(result: &AnalysisResult) -> Option<Detections> {
             taken_at: info.timestamp,
             like_count: info.like_count,
             comment_count: info.comment_count,
-            play_count: None,
             location: info.location.clone(),
-            coauthors: Vec::new(),
-            is_paid_partnership: false,
-            gen_ai_label: None,
-            media: Vec::new(),
+            ..Post::bare(info.kind, String::new())
         },
         pictures: pictures.collect(),
         runtime: None,

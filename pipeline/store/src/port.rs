@@ -30,6 +30,7 @@ pub(crate) use idempotency::{Attempt, Fate, Meeting};
 pub use idempotency::{Begun, Idempotency, KeptAnswer, KeyedRequest, Turn};
 pub use keys::{KeyRole, KeyRow, Keys};
 pub use quotas::{Lease, Quota, Quotas};
+pub(crate) use reuse::each_once;
 pub use reuse::{Appearance, KeptAppearance, KeptPost, Reuse};
 
 /// Most appearances of one band that are read: a band that holds more is of pictures that everybody posts.

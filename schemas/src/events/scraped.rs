@@ -60,6 +60,28 @@ pub struct Post {
     pub media: Vec<Media>,
 }
 
+impl Post {
+    /// A post of which no more is known than this.
+    #[must_use]
+    pub fn bare(kind: PostKind, adapter: impl Into<String>) -> Self {
+        Self {
+            kind,
+            adapter: adapter.into(),
+            caption: None,
+            author: None,
+            taken_at: None,
+            like_count: None,
+            comment_count: None,
+            play_count: None,
+            location: None,
+            coauthors: Vec::new(),
+            is_paid_partnership: false,
+            gen_ai_label: None,
+            media: Vec::new(),
+        }
+    }
+}
+
 /// Kinds of posts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(rename_all = "snake_case")]

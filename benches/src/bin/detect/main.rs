@@ -109,20 +109,8 @@ async fn main() -> Result<ExitCode> {
         let rounds = ours.iter().zip(&theirs);
         Spread::of(rounds.map(|(ours, theirs)| of(theirs) / of(ours))).context("no round")
     };
-    let figure = |name: &str, legs: &[Leg], of: fn(&Leg) -> f64| -> Result<Figure> {
-        let spread = Spread::of(legs.iter().map(|leg| count / of(leg))).context("no round")?;
-        Ok(Figure {
-            name: name.to_owned(),
-            spread,
-        })
-    };
-    let one = |name: &str, value: f64| Figure {
-        name: name.to_owned(),
-        spread: Spread {
-            median: value,
-            min: value,
-            max: value,
-        },
+    let figure = |name: &str, legs: &[Leg], of: fn(&Leg) -> f64| {
+        Figure::of(name, legs.iter().map(|leg| count / of(leg)))
     };
     let stage_ms = Spread::of(ours.iter().map(|leg| leg.cpu_seconds * 1000.0 / count));
     let stage_ms = stage_ms.context("no round")?.median;
@@ -151,19 +139,19 @@ async fn main() -> Result<ExitCode> {
                 &theirs,
                 Leg::cpu_seconds,
             )?,
-            one("stage, CPU ms a picture", stage_ms),
-            one("of that decoding", parts.decode),
-            one("of that resizing", parts.resize),
-            one("of that inference", inference),
-            one("of that the rest", stage_ms - parts.features),
-            one("stage with the encoder alone, peak MiB", own_mib),
-            one("bare loop, peak MiB", peer_mib),
-            one(
+            Figure::once("stage, CPU ms a picture", stage_ms),
+            Figure::once("of that decoding", parts.decode),
+            Figure::once("of that resizing", parts.resize),
+            Figure::once("of that inference", inference),
+            Figure::once("of that the rest", stage_ms - parts.features),
+            Figure::once("stage with the encoder alone, peak MiB", own_mib),
+            Figure::once("bare loop, peak MiB", peer_mib),
+            Figure::once(
                 "every model, one worker, pictures per second",
                 whole.per_second,
             ),
-            one("every model, first worker, MiB", whole.first_mib),
-            one("every model, each further worker, MiB", whole.further_mib),
+            Figure::once("every model, first worker, MiB", whole.first_mib),
+            Figure::once("every model, each further worker, MiB", whole.further_mib),
         ],
         legs: json!({ "stage": ours.iter().map(Leg::told).collect::<Vec<_>>(), "bare": theirs.iter().map(Leg::told).collect::<Vec<_>>() }),
         settings: json!({ "pictures": files.len(), "workers": args.workers, "rounds": rounds, "model": model.id(),
@@ -318,19 +306,8 @@ fn post(id: &str, blob: BlobRef) -> Result<Message<PostScraped>> {
         scraped_at: now,
         reused: false,
         content: Post {
-            kind: PostKind::Photo,
-            adapter: "bench".to_owned(),
-            caption: None,
-            author: None,
-            taken_at: None,
-            like_count: None,
-            comment_count: None,
-            play_count: None,
-            location: None,
-            coauthors: Vec::new(),
-            is_paid_partnership: false,
-            gen_ai_label: None,
             media: vec![media],
+            ..Post::bare(PostKind::Photo, "bench")
         },
     };
     let meta = Meta {

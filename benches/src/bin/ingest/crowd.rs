@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use benches::{
-    Figure, Spread,
+    Figure,
     process::{peak_mib, resident_mib},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -61,15 +61,9 @@ pub async fn measure(cluster: &Cluster, size: Size) -> Result<Vec<Figure>> {
             (listening - queued).max(0.0) * 1024.0 / size.listeners as f64,
         ),
     ];
-    let figure = |(name, value): (&str, f64)| Figure {
-        name: name.to_owned(),
-        spread: Spread {
-            median: value,
-            min: value,
-            max: value,
-        },
-    };
-    Ok(figures.map(figure).into())
+    Ok(figures
+        .map(|(name, value)| Figure::once(name, value))
+        .into())
 }
 
 /// Submits so many URLs; the batches.

@@ -55,19 +55,8 @@ pub fn post_of(post_id: &str, kind: MediaKind, files: &[BlobRef]) -> Message<Pos
         scraped_at: now,
         reused: false,
         content: Post {
-            kind: PostKind::Carousel,
-            adapter: "web".to_owned(),
-            caption: None,
-            author: None,
-            taken_at: None,
-            like_count: None,
-            comment_count: None,
-            play_count: None,
-            location: None,
-            coauthors: Vec::new(),
-            is_paid_partnership: false,
-            gen_ai_label: None,
             media: media.collect(),
+            ..Post::bare(PostKind::Carousel, "web")
         },
     };
     let meta = Meta {

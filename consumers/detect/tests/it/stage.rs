@@ -80,19 +80,8 @@ fn message(media: Vec<Media>) -> Message<PostScraped> {
         scraped_at: started,
         reused: false,
         content: Post {
-            kind: PostKind::Carousel,
-            adapter: "web".to_owned(),
-            caption: None,
-            author: None,
-            taken_at: None,
-            like_count: None,
-            comment_count: None,
-            play_count: None,
-            location: None,
-            coauthors: Vec::new(),
-            is_paid_partnership: false,
-            gen_ai_label: None,
             media,
+            ..Post::bare(PostKind::Carousel, "web")
         },
     };
     let meta = Meta {

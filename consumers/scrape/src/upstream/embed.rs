@@ -58,22 +58,12 @@ fn convert(found: EmbedPage, post: &PostRef, caps: &Caps) -> Result<FetchedPost,
     let mut list = MediaList::default();
     list.add(0, picture, &[candidate], None, caps);
     list.complete(Post {
-        kind,
-        adapter: Adapter::Embed.name().to_owned(),
         caption: found.caption,
         author: found.username.map(|username| Author {
             username,
             full_name: None,
             is_verified: false,
         }),
-        taken_at: None,
-        like_count: None,
-        comment_count: None,
-        play_count: None,
-        location: None,
-        coauthors: Vec::new(),
-        is_paid_partnership: false,
-        gen_ai_label: None,
-        media: Vec::new(),
+        ..Post::bare(kind, Adapter::Embed.name())
     })
 }

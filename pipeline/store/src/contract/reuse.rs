@@ -10,8 +10,6 @@ fn kept(seconds: i64, caption: &str) -> KeptPost {
     KeptPost {
         scraped_at: at(seconds) + jiff::SignedDuration::from_nanos(123_456_789),
         content: Post {
-            kind: PostKind::Photo,
-            adapter: "web".to_owned(),
             caption: Some(caption.to_owned()),
             author: Some(Author {
                 username: "someone".to_owned(),
@@ -20,13 +18,7 @@ fn kept(seconds: i64, caption: &str) -> KeptPost {
             }),
             taken_at: Some(at(-5)),
             like_count: Some(u64::MAX),
-            comment_count: None,
-            play_count: None,
-            location: None,
-            coauthors: Vec::new(),
-            is_paid_partnership: false,
-            gen_ai_label: None,
-            media: Vec::new(),
+            ..Post::bare(PostKind::Photo, "web")
         },
     }
 }

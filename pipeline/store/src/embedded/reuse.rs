@@ -1,7 +1,5 @@
 //! What is kept so that work is done once: scraped posts and detectors' answers.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
@@ -11,7 +9,7 @@ use serde_json::Value;
 use super::SqliteStore;
 use crate::{
     Appearance, KeptAppearance, KeptPost, Result, Reuse,
-    port::ALIKE,
+    port::{ALIKE, each_once},
     values::{after, from_json, time, to_json},
 };
 
@@ -160,7 +158,7 @@ impl Reuse for SqliteStore {
                 let mut statement = connection.prepare_cached(
                     "SELECT sha256, hash, cells FROM appearances WHERE detector = ?1 AND band = ?2 AND expires_ms > ?3 LIMIT ?4",
                 )?;
-                let mut found = BTreeMap::new();
+                let mut found = Vec::new();
                 for band in bands {
                     let key = params![detector, band, now.as_millisecond(), ALIKE];
                     let mut rows = statement.query(key)?;
@@ -170,13 +168,11 @@ impl Reuse for SqliteStore {
                             hash: hash.cast_unsigned(),
                             cells: row.get(2)?,
                         };
-                        found.insert(row.get(0)?, appearance);
+                        let sha256 = row.get(0)?;
+                        found.push(KeptAppearance { sha256, appearance });
                     }
                 }
-                let found = found
-                    .into_iter()
-                    .map(|(sha256, appearance)| KeptAppearance { sha256, appearance });
-                Ok(found.collect())
+                Ok(each_once(found))
             })
             .await
     }

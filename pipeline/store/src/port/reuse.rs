@@ -85,6 +85,13 @@ pub struct KeptAppearance {
     pub appearance: Appearance,
 }
 
+/// Each picture once, though several bands have led to it.
+pub(crate) fn each_once(mut found: Vec<KeptAppearance>) -> Vec<KeptAppearance> {
+    found.sort_unstable_by(|a, b| a.sha256.cmp(&b.sha256));
+    found.dedup_by(|a, b| a.sha256 == b.sha256);
+    found
+}
+
 /// A scraped post that may be reused.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeptPost {

@@ -1,7 +1,5 @@
 //! What is kept so that work is done once: scraped posts and detectors' answers.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use jiff::Timestamp;
 use schemas::events::scraped::Post;
@@ -13,7 +11,7 @@ use super::{
 };
 use crate::{
     Appearance, KeptAppearance, KeptPost, Result, Reuse,
-    port::ALIKE,
+    port::{ALIKE, each_once},
     values::{after, from_json, time, to_json},
 };
 
@@ -118,20 +116,18 @@ impl Reuse for ScyllaStore {
         };
         let bands = appearance.bands().into_iter();
         let rows = all(bands.map(one).collect()).await?.concat();
-        let mut found = BTreeMap::new();
+        let mut found = Vec::new();
         for (sha256, hash, cells, kept_ms) in rows {
             let (Some(hash), Some(cells), Some(kept_ms)) = (hash, cells, kept_ms) else {
                 continue;
             };
             if after(kept_ms, self.policy.finding_reuse_s) > now.as_millisecond() {
                 let hash = hash.cast_unsigned();
-                found.insert(sha256, Appearance { hash, cells });
+                let appearance = Appearance { hash, cells };
+                found.push(KeptAppearance { sha256, appearance });
             }
         }
-        let found = found
-            .into_iter()
-            .map(|(sha256, appearance)| KeptAppearance { sha256, appearance });
-        Ok(found.collect())
+        Ok(each_once(found))
     }
 
     async fn keep_appearance(
