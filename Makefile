@@ -1,13 +1,13 @@
 # What a developer types. Scripts are in infra/dev; each installs what it needs on Debian (with sudo when not root), and
 # needs only make and a Rust toolchain from rustup to begin with.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-real test servers-up servers-down faults bench bench-engine bench-latency bench-http bench-ingest bench-detect lint openapi schemas
+.PHONY: help demo demo-real test servers-up servers-down faults bench bench-engine bench-latency bench-http bench-ingest bench-throughput bench-detect lint openapi schemas
 
 # Options of `trustcard demo`; DEMO_ARGS= keeps it running after the table, for a look around.
 DEMO_ARGS ?= --exit
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Sample posts through the whole pipeline, scored (DEMO_ARGS= keeps it running)
 	@infra/dev/demo.sh $(DEMO_ARGS)
@@ -24,7 +24,7 @@ servers-up: ## Kafka and Cassandra for tests, on loopback ports (THREE=1: three 
 servers-down: ## Stop them; their data stays
 	@infra/dev/servers.sh down
 
-bench: bench-engine bench-latency bench-http bench-ingest bench-detect ## Every bench; the machine should do nothing else
+bench: bench-engine bench-latency bench-http bench-ingest bench-throughput bench-detect ## Every bench; the machine should do nothing else
 
 bench-engine: ## The engine against the bare client loop, Kafka Streams and ruststream (BENCH_ARGS=--quick shows that it works)
 	@infra/dev/bench.sh engine $(BENCH_ARGS)
@@ -37,6 +37,9 @@ bench-http: ## 10,000 connections, 1,000 requests a second, and liveness meanwhi
 
 bench-ingest: ## Accepted URLs per CPU-second against a bare handler, on Kafka and Cassandra (BENCH_ARGS=--quick shows that it works)
 	@infra/dev/bench.sh ingest $(BENCH_ARGS)
+
+bench-throughput: ## The pipeline's analyses per second and CPU-second by role, on 1 to 12 partitions (BENCH_ARGS=--quick shows that it works)
+	@infra/dev/bench.sh throughput $(BENCH_ARGS)
 
 bench-detect: ## Pictures per second and CPU-second against a bare loop over the same runtime (BENCH_ARGS=--quick shows that it works)
 	@infra/dev/bench.sh detect $(BENCH_ARGS)

@@ -5,6 +5,7 @@
 #   bench.sh latency [--quick]               from a submission to its result, on an idle pipeline
 #   bench.sh http [--quick]                  10,000 connections, 1,000 requests a second, and liveness meanwhile
 #   bench.sh ingest [--quick]                accepted URLs per CPU-second, against a bare handler
+#   bench.sh throughput [--quick]            analyses per second and CPU-second of every role, on 1 to 12 partitions
 #   bench.sh detect [--quick]                pictures per second and CPU-second, against a bare loop over the same runtime
 #
 # The report is target/bench/NAME.json; the exit code is 1 when a mark is missed. --quick only shows that a bench works.
@@ -82,6 +83,14 @@ case $bench in
         many_connections
         say "Measuring; this takes 10 minutes, or 1 with --quick"
         "$target/release/bench-ingest" --out "$out" "$@"
+        ;;
+    throughput)
+        need_build_tools
+        infra/dev/servers.sh up
+        say "Building (release)"
+        cargo build --release --locked --package trustcard --package trustcard-benches --bin trustcard --bin bench-throughput
+        say "Measuring; this takes 10 minutes, or 1 with --quick"
+        "$target/release/bench-throughput" --out "$out" "$@"
         ;;
     detect)
         need_build_tools

@@ -24,6 +24,8 @@ pub struct DetectConfig {
     pub intra_threads: usize,
     /// Pictures that may wait for a worker before callers wait themselves.
     pub queue: usize,
+    /// Certificates (PEM) of those whose content credentials are called trusted. Without a list nobody's are.
+    pub trusted_issuers: Option<PathBuf>,
     /// What a picture may cost to decode.
     pub picture: PictureLimits,
     /// What a video may cost.
@@ -40,6 +42,7 @@ impl Default for DetectConfig {
             workers: 1,
             intra_threads: 1,
             queue: 64,
+            trusted_issuers: None,
             picture: PictureLimits::default(),
             video: VideoLimits::default(),
         }

@@ -14,6 +14,7 @@ use crate::{
     look::{Eyes, FaceJudge, Judge, Judged, Look, Opened},
     ocr::Reader,
     pool::Pool,
+    provenance::CredentialChecker,
     registry::{
         ClassifierEntry, FinderEntry, HeadEntry, ModelEntry, OcrEntry, OcrFiles, RegistryError,
     },
@@ -182,6 +183,7 @@ struct Parts {
     ocr: Part<(OcrEntry, OcrFiles)>,
     finder: Part<(FinderEntry, Vec<u8>)>,
     face_judge: Part<FaceParts>,
+    credentials: CredentialChecker,
     /// Name and version of what belongs to each component, in use or not.
     names: [Vec<(String, String)>; COMPONENTS],
 }
@@ -291,6 +293,7 @@ impl Parts {
             ocr,
             finder,
             face_judge,
+            credentials: CredentialChecker::new(config.trusted_issuers.as_deref())?,
             names,
         })
     }
@@ -350,6 +353,7 @@ impl Parts {
             reader,
             finder,
             face_judge,
+            credentials: self.credentials.clone(),
         })
     }
 

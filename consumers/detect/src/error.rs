@@ -3,8 +3,8 @@
 use schemas::Reason;
 
 use crate::{
-    clip::OutputError, head::HeadError, header::PictureError, registry::RegistryError,
-    runtime::RuntimeError, video::VideoError,
+    clip::OutputError, head::HeadError, header::PictureError, provenance::TrustError,
+    registry::RegistryError, runtime::RuntimeError, video::VideoError,
 };
 
 /// Why the detectors refuse to start. Each message says what to do next.
@@ -34,6 +34,9 @@ pub enum StartError {
         /// What the runtime says.
         message: String,
     },
+    /// The list of trusted issuers of content credentials can't be used.
+    #[error("TRUSTCARD__DETECT__TRUSTED_ISSUERS: {0}")]
+    Trust(#[from] TrustError),
     /// A worker thread could not be started.
     #[error("a worker thread could not be started: {0}")]
     Thread(#[from] std::io::Error),

@@ -15,7 +15,8 @@ use crate::{
     head::{Head, Thresholds},
     header::PictureLimits,
     ocr::{Reader, Reading},
-    preprocess, provenance,
+    preprocess,
+    provenance::{self, CredentialChecker},
     registry::ClassifierEntry,
     video::VideoLimits,
 };
@@ -140,6 +141,7 @@ pub(crate) struct Eyes {
     pub(crate) reader: Result<(Reader, String), ComponentError>,
     pub(crate) finder: Result<Finder, ComponentError>,
     pub(crate) face_judge: Result<FaceJudge, ComponentError>,
+    pub(crate) credentials: CredentialChecker,
 }
 
 /// What judges a face that was cut out.
@@ -162,7 +164,7 @@ impl Eyes {
     /// Decodes a picture file; one that can't be decoded is looked at already.
     pub(crate) fn open(&mut self, file: &[u8]) -> Result<Opened, Box<Look>> {
         let began = Instant::now();
-        let provenance = provenance::read(file);
+        let provenance = provenance::read(file, &self.credentials);
         let opened = preprocess::open(file, &self.limits).and_then(|(picture, orientation)| {
             let appearance = appearance::of(&picture, orientation)?;
             Ok((picture, orientation, appearance))

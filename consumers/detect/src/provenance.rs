@@ -1,15 +1,18 @@
 //! What a file says of its own origin: content credentials, the IPTC digital source type, marks that generators leave.
 //!
 //! None of it is proof. A mark can be removed, and most sites do; it can be written by anybody, though few have a reason to
-//! call their photograph generated. So a declared generator is evidence, and silence means nothing. Content credentials are
-//! read for what they declare; their signature is not checked, and that is what is said of them.
+//! call their photograph generated. So a declared generator is evidence, and silence means nothing. Content credentials alone
+//! are signed: [`CredentialChecker`] says what that is worth.
 
+mod credentials;
 mod exif;
 mod segments;
 mod words;
 
 use schemas::events::detections::{Credentials, OriginMark, ProvenanceFinding};
 
+use credentials::Checked;
+pub use credentials::{CredentialChecker, TrustError};
 use segments::Place;
 
 /// Characters of a mark that are kept.
@@ -17,11 +20,17 @@ const KEPT: usize = 200;
 
 /// What the picture in `file` says of its origin. Broken metadata is no reason not to look at the rest.
 #[must_use]
-pub fn read(file: &[u8]) -> ProvenanceFinding {
+pub fn read(file: &[u8], checker: &CredentialChecker) -> ProvenanceFinding {
     let mut finding = ProvenanceFinding::silent();
     for (place, bytes) in segments::of(file) {
         match place {
-            Place::Credentials => credentials(bytes, &mut finding),
+            // One for all of its pieces.
+            Place::Credentials if finding.c2pa == Credentials::Absent => {
+                if bytes.windows(4).any(|word| word == b"c2pa") {
+                    signed(&checker.check(file), &mut finding);
+                }
+            }
+            Place::Credentials => {}
             Place::Xmp => xmp(&String::from_utf8_lossy(bytes), &mut finding),
             Place::Exif => {
                 for (tag, text) in exif::texts(bytes) {
@@ -42,14 +51,11 @@ pub fn read(file: &[u8]) -> ProvenanceFinding {
     finding
 }
 
-fn credentials(bytes: &[u8], finding: &mut ProvenanceFinding) {
-    let text = String::from_utf8_lossy(bytes);
-    if !text.contains("c2pa") {
-        return;
-    }
-    finding.c2pa = Credentials::Unverified;
-    source_type(&text, "c2pa", finding);
-    if let Some(generator) = words::generator(&text) {
+fn signed(checked: &Checked, finding: &mut ProvenanceFinding) {
+    finding.c2pa = checked.state;
+    finding.issuer.clone_from(&checked.issuer);
+    source_type(&checked.declared, "c2pa", finding);
+    if let Some(generator) = words::generator(&checked.declared) {
         finding
             .generator
             .get_or_insert_with(|| generator.to_owned());
@@ -107,24 +113,23 @@ fn mark(finding: &mut ProvenanceFinding, place: &str, text: &str) {
 
 fn statement(finding: &ProvenanceFinding) -> Option<String> {
     let by = finding.generator.as_deref();
-    let says = match (finding.c2pa, finding.declared_ai) {
-        (Credentials::Unverified, true) => "Its content credentials say",
-        (_, true) => "Its metadata say",
-        (Credentials::Unverified, false) => {
-            return Some(
-                "It carries content credentials, whose signature was not checked; they declare no generator."
-                    .to_owned(),
-            );
-        }
-        (_, false) => {
-            let kind = finding.digital_source_type.as_deref()?;
-            return Some(format!(
-                "Its metadata give its digital source type as {kind}."
-            ));
-        }
+    let from_credentials = finding.marks.iter().any(|mark| mark.place == "c2pa");
+    if finding.declared_ai {
+        let says = if from_credentials {
+            "Its content credentials say"
+        } else {
+            "Its metadata say"
+        };
+        let by = by.unwrap_or("a generator");
+        return Some(format!("{says} that it was made by {by}."));
+    }
+    let kind = finding.digital_source_type.as_deref()?;
+    let where_from = if from_credentials {
+        "content credentials"
+    } else {
+        "metadata"
     };
-    Some(by.map_or_else(
-        || format!("{says} that it was made by a generator."),
-        |by| format!("{says} that it was made by {by}."),
+    Some(format!(
+        "Its {where_from} give its digital source type as {kind}."
     ))
 }

@@ -146,7 +146,7 @@ impl ProvenanceFinding {
 pub enum Credentials {
     /// There are none.
     Absent,
-    /// They are there and were read; neither their signature nor whether they fit the file was checked.
+    /// They are there and were read, and neither their signature nor whether they fit the file was checked; in older events alone.
     Unverified,
     /// They are whole and signed, by an issuer that is not on the list of trusted ones.
     Valid,

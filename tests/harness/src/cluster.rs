@@ -11,6 +11,7 @@ use std::{
 };
 
 use sample_site::{SampleSite, SiteConfig};
+use serde_json::Value;
 use store::{ScyllaConfig, ScyllaStore, Store, StorePolicy};
 use tempfile::TempDir;
 
@@ -167,6 +168,16 @@ impl Cluster {
             arguments.join(" ")
         );
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Makes the key of a partner.
+    ///
+    /// # Panics
+    /// When it can't be made.
+    pub async fn key(&self, holder: &str) -> String {
+        let create = ["keys", "create", "--holder", holder, "--json"];
+        let made: Value = serde_json::from_str(&self.must(&create).await).expect("JSON");
+        made["key"].as_str().expect("a key").to_owned()
     }
 
     /// The rows, read past every role.

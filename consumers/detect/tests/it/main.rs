@@ -4,8 +4,11 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod credentials;
 #[path = "../common/film.rs"]
 mod film;
+#[path = "../common/issuer.rs"]
+mod issuer;
 mod pictures;
 mod provenance;
 mod pull;

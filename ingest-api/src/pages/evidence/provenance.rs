@@ -70,8 +70,8 @@ impl Origin {
             .generator
             .map(|name| format!("It names the generator {name}."));
         let said = match (found.statement, credentials) {
-            (Some(statement), _) => statement,
-            (None, Some(credentials)) => credentials,
+            (Some(statement), Some(credentials)) => format!("{statement} {credentials}"),
+            (Some(said), None) | (None, Some(said)) => said,
             (None, None) => match (found.status.as_str(), generator) {
                 ("completed", Some(generator)) => generator,
                 ("completed", None) => {

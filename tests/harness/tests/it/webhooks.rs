@@ -2,6 +2,8 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
+    process::Stdio,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -16,10 +18,16 @@ use axum::{
     routing::post,
 };
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    net::TcpListener,
+    process::Command,
+};
 use trustcard_tests::{
     api::Api,
+    examples,
     process::{Up, command},
+    servers::free_ports,
     wait::until,
 };
 
@@ -131,14 +139,71 @@ pub async fn a_partner_is_told(api: &Api, key: &str) {
     assert_eq!(partner.delete(&path).await.0, 404);
 }
 
+/// TrustCard on embedded parts, and the key of a partner.
+async fn with_a_partner(data: &Path) -> (Up, String) {
+    let up = Up::start(data, &["--sample-site", "--no-ml"], &VARIABLES).await;
+    let create = ["keys", "create", "--holder", "acme", "--json", "--data-dir"];
+    let made = command(&[&create[..], &[data.to_str().unwrap()]].concat());
+    let made = { made }.output().await.unwrap();
+    let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+    (up, made["key"].as_str().unwrap().to_owned())
+}
+
 #[tokio::test]
 async fn a_partner_is_told_on_embedded_parts() {
     let data = tempfile::tempdir().unwrap();
-    let folder = data.path().to_str().unwrap();
-    let up = Up::start(data.path(), &["--sample-site", "--no-ml"], &VARIABLES).await;
-    let create = ["keys", "create", "--holder", "acme", "--json"];
-    let made = command(&[&create[..], &["--data-dir", folder]].concat());
-    let made = { made }.output().await.unwrap();
-    let made: Value = serde_json::from_slice(&made.stdout).unwrap();
-    a_partner_is_told(&up, made["key"].as_str().unwrap()).await;
+    let (up, key) = with_a_partner(data.path()).await;
+    a_partner_is_told(&up, &key).await;
+}
+
+#[tokio::test]
+async fn the_receiver_among_the_examples_takes_what_is_signed_once_and_nothing_else() {
+    let data = tempfile::tempdir().unwrap();
+    let (up, key) = with_a_partner(data.path()).await;
+    let partner = up.keyed(&key);
+    let port = free_ports(1);
+    let url = format!("http://127.0.0.1:{port}/");
+    let ask = json!({ "url": url, "events": ["analysis.completed"] });
+    let made = until("the key to be known", async || {
+        let (status, made) = partner.post("/api/webhooks", &ask).await?;
+        (status == 201).then_some(made)
+    })
+    .await;
+    let secret = made["secret"].as_str().unwrap();
+    let mut receiver = Command::new("python3")
+        .arg(examples::example("webhook.py"))
+        .arg(port.to_string())
+        .env("TRUSTCARD_WEBHOOK_SECRET", secret)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(receiver.stdout.take().unwrap()).lines();
+
+    let analysis = &partner.submit(&["loadexample".to_owned()]).await[0];
+    let line = told.next_line().await.unwrap().unwrap();
+    let message: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(message["data"]["analysis_id"], json!(analysis));
+
+    let now = engine::Clock::now(&engine::SystemClock).as_second();
+    let send = async |id: &str, at: i64, secret: &str, body: &'static str| {
+        let signature = schemas::webhook::sign(secret, id, at, body.as_bytes()).unwrap();
+        let request = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = request.post(&url).body(body);
+        let request = request
+            .header("webhook-id", id)
+            .header("webhook-timestamp", at)
+            .header("webhook-signature", signature);
+        request.send().await.unwrap().status().as_u16()
+    };
+    let other = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    assert_eq!(send("forged", now, other, "{}").await, 401);
+    assert_eq!(send("stale", now - 3_600, secret, "{}").await, 401);
+    for _ in 0..2 {
+        assert_eq!(send("twice", now, secret, r#"{"n":1}"#).await, 204);
+    }
+    assert_eq!(send("last", now, secret, r#"{"n":2}"#).await, 204);
+    for body in [r#"{"n":1}"#, r#"{"n":2}"#] {
+        assert_eq!(told.next_line().await.unwrap().unwrap(), body);
+    }
 }

@@ -8,14 +8,6 @@ const MANY: usize = 12_000;
 /// URLs of each of its batches.
 const BATCH: usize = 2_000;
 
-async fn key(cluster: &Cluster, holder: &str) -> String {
-    let created = cluster
-        .must(&["keys", "create", "--holder", holder, "--json"])
-        .await;
-    let created: Value = serde_json::from_str(&created).unwrap();
-    created["key"].as_str().unwrap().to_owned()
-}
-
 /// Submits these posts in one batch; the address of its progress.
 async fn submit(api: &Api, name: &str, posts: std::ops::Range<usize>) -> String {
     let urls: Vec<String> = posts
@@ -37,7 +29,7 @@ async fn submit(api: &Api, name: &str, posts: std::ops::Range<usize>) -> String 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_urls_of_one_partner_do_not_wait_for_the_thousands_of_another() {
     let cluster = Cluster::start(3).await;
-    let (many, few) = (key(&cluster, "many").await, key(&cluster, "few").await);
+    let (many, few) = (cluster.key("many").await, cluster.key("few").await);
     let [api, _record, _scrape, _detect, _score] = cluster
         .roles(["api", "record", "scrape", "detect", "score"])
         .await;

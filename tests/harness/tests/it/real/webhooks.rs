@@ -1,6 +1,5 @@
 //! Webhooks on Kafka and a CQL server, the roles being processes.
 
-use serde_json::Value;
 use trustcard_tests::cluster::Cluster;
 
 use crate::webhooks::{VARIABLES, a_partner_is_told};
@@ -8,13 +7,12 @@ use crate::webhooks::{VARIABLES, a_partner_is_told};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partner_is_told_of_what_ended() {
     let cluster = Cluster::start(2).await;
-    let create = ["keys", "create", "--holder", "acme", "--json"];
-    let created: Value = serde_json::from_str(&cluster.must(&create).await).unwrap();
+    let key = cluster.key("acme").await;
     let mut api = cluster.role("api", &VARIABLES);
     let mut webhook = cluster.role("webhook", &VARIABLES);
     let _stages = cluster.roles(["record", "scrape", "detect", "score"]).await;
     api.ready().await;
     webhook.ready().await;
-    a_partner_is_told(&api.api, created["key"].as_str().unwrap()).await;
+    a_partner_is_told(&api.api, &key).await;
     assert!(webhook.stop().await.success(), "{}", webhook.logged());
 }
