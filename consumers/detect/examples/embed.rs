@@ -5,8 +5,10 @@
 //! picture without one. `embed --golden` prints what to put on record in models.toml
 //! for the runtime in use.
 //!
-//! Variants imitate what happens to pictures on their way: `social` shrinks to 50 to 100% and recompresses as JPEG of
-//! quality 50 to 90, drawn from the file's name; `harsh` shrinks to 60% and recompresses at quality 40.
+//! Variants imitate what happens to pictures on their way, all drawn from the file's name: `social` shrinks to 50 to 100% and
+//! recompresses as JPEG of quality 50 to 90; `harsh` shrinks to 60% and recompresses at quality 40. `shared` is for training: a part of
+//! 75 to 100% of the sides, one in five with a border as of a screenshot, one in two mirrored, shrunk to 50 to 100% by one of three
+//! filters, JPEG of quality 40 to 95.
 
 use std::{
     fs,
@@ -16,13 +18,17 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use image::{codecs::jpeg::JpegEncoder, imageops::FilterType};
+use image::{
+    DynamicImage, Rgb, RgbImage,
+    codecs::jpeg::JpegEncoder,
+    imageops::{self, FilterType},
+};
 use schemas::Reason;
 use sha2::{Digest, Sha256};
 use trustcard_detect::{DetectConfig, Detector, Registry, clip::golden_answer};
 
 const USAGE: &str =
-    "usage: embed [--faces] FOLDER MANIFEST OUT [SPLIT clean|social|harsh] | --golden";
+    "usage: embed [--faces] FOLDER MANIFEST OUT [SPLIT clean|shared|social|harsh] | --golden";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -140,6 +146,12 @@ fn degraded(path: &Path, name: &str, variant: &str) -> Result<Vec<u8>> {
     let seed = Sha256::digest(name.as_bytes());
     let (percent, quality) = match variant {
         "clean" => return Ok(file),
+        "shared" => {
+            return jpeg(
+                &shared(&image::load_from_memory(&file)?, &seed),
+                40 + seed[6] % 56,
+            );
+        }
         "social" => (50 + u32::from(seed[0]) % 51, 50 + seed[1] % 41),
         "harsh" => (60, 40),
         other => bail!("no variant {other}"),
@@ -147,10 +159,47 @@ fn degraded(path: &Path, name: &str, variant: &str) -> Result<Vec<u8>> {
     let picture = image::load_from_memory(&file)?;
     let side = |length: u32| (length * percent / 100).max(32);
     let (width, height) = (side(picture.width()), side(picture.height()));
-    let small = picture.resize_exact(width, height, FilterType::Triangle);
+    jpeg(
+        &picture.resize_exact(width, height, FilterType::Triangle),
+        quality,
+    )
+}
+
+/// A part of the picture, bordered or not, mirrored or not, and smaller; bytes 0 to 5 of the seed say how.
+fn shared(picture: &DynamicImage, seed: &[u8]) -> DynamicImage {
+    // From `least` percent of a length to all of it.
+    let share = |length: u32, least: u32, byte: u8| {
+        length * (least * 255 + (100 - least) * u32::from(byte)) / (100 * 255)
+    };
+    let (width, height) = (picture.width(), picture.height());
+    let (w, h) = (share(width, 75, seed[0]), share(height, 75, seed[0]));
+    let place = |room: u32, byte: u8| room * u32::from(byte) / 255;
+    let (x, y) = (place(width - w, seed[1]), place(height - h, seed[2]));
+    let mut part = picture.crop_imm(x, y, w, h);
+    if seed[3] % 5 == 0 {
+        let level = seed[3];
+        let edge = h / 8;
+        let page = RgbImage::from_pixel(w, h + 2 * edge, Rgb([level; 3]));
+        let mut page = DynamicImage::from(page);
+        imageops::overlay(&mut page, &part, 0, i64::from(edge));
+        part = page;
+    }
+    if seed[4] % 2 == 0 {
+        part = part.fliph();
+    }
+    let filter = [
+        FilterType::Triangle,
+        FilterType::CatmullRom,
+        FilterType::Lanczos3,
+    ][usize::from(seed[4] / 2) % 3];
+    let side = |length: u32| share(length, 50, seed[5]).max(32);
+    part.resize_exact(side(part.width()), side(part.height()), filter)
+}
+
+fn jpeg(picture: &DynamicImage, quality: u8) -> Result<Vec<u8>> {
     let mut jpeg = Vec::new();
-    small
-        .into_rgb8()
+    picture
+        .to_rgb8()
         .write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, quality))?;
     Ok(jpeg)
 }

@@ -5,11 +5,11 @@ use image::{DynamicImage, metadata::Orientation};
 use crate::{
     DetectConfig, Registry,
     error::{ComponentError, StartError},
-    golden,
+    golden, onnx,
     preprocess::Preprocessor,
-    registry::{ModelEntry, RegistryError},
+    registry::{InnerSpec, ModelEntry, OutputSpec, RegistryError},
     runtime::{self, Engine},
-    session::Model,
+    session::{Model, Output},
 };
 
 /// Why a model's output is no answer.
@@ -25,6 +25,14 @@ pub enum OutputError {
         found: Vec<usize>,
         /// The shape on record.
         expected: [usize; 2],
+    },
+    /// An inner state has another shape than the registry says.
+    #[error("an inner state of the model has shape {found:?}, not {expected:?}")]
+    Inner {
+        /// The shape found.
+        found: Vec<usize>,
+        /// The shape on record.
+        expected: [usize; 3],
     },
     /// The output holds more or fewer values than it should.
     #[error("the model's output holds {found} values along an axis, not {expected}")]
@@ -72,7 +80,7 @@ pub(crate) struct Encoder {
     preprocessor: Preprocessor,
     model: Model,
     input_shape: [usize; 4],
-    output_shape: [usize; 2],
+    output: OutputSpec,
 }
 
 impl Encoder {
@@ -82,12 +90,15 @@ impl Encoder {
         entry: &ModelEntry,
         config: &DetectConfig,
     ) -> Result<Self, StartError> {
-        let output = entry.output.name.as_str();
+        let inner = entry.output.inner.iter().flat_map(|inner| &inner.names);
+        let inner: Vec<&str> = inner.map(String::as_str).collect();
+        let file = onnx::with_outputs(file, &inner);
+        let outputs = [&[entry.output.name.as_str()], &inner[..]].concat();
         let model = Model::open(
             engine,
-            file,
+            &file,
             &entry.input.name,
-            &[output],
+            &outputs,
             config.intra_threads,
         )
         .map_err(|error| session_error(&entry.id(), engine, &error))?;
@@ -95,11 +106,12 @@ impl Encoder {
             preprocessor: Preprocessor::new(&entry.input),
             model,
             input_shape: entry.input.shape.map(|side| side as usize),
-            output_shape: entry.output.shape,
+            output: entry.output.clone(),
         })
     }
 
-    /// The features of a picture, as the model gives them: finite, and not all of them 0. One picture at a time: the model
+    /// The features of a picture, as the model gives them: those of its output, finite and not all of them 0, then those of its
+    /// inner states. One picture at a time: the model
     /// scales its activations over the whole batch, so another picture in it would change the answer.
     pub(crate) fn features(
         &mut self,
@@ -108,14 +120,20 @@ impl Encoder {
     ) -> Result<Vec<f32>, ComponentError> {
         let tensor = self.preprocessor.tensor(picture, orientation)?;
         let outputs = self.model.run(&self.input_shape, &tensor)?;
-        let output = outputs.into_iter().next();
+        let mut outputs = outputs.into_iter();
+        let output = outputs.next();
         let (shape, values) = output.map(|o| (o.shape, o.values)).unwrap_or_default();
-        Ok(checked(&shape, values, self.output_shape)?)
+        let mut features = checked(&shape, values, self.output.shape)?;
+        for (state, inner) in outputs.zip(self.output.inner.iter().cycle()) {
+            features.extend_from_slice(first_token(&state, inner)?);
+        }
+        Ok(features)
     }
 
     fn golden(&mut self) -> Result<Vec<f32>, ComponentError> {
         let answer = self.features(&golden::picture(), Orientation::NoTransforms)?;
-        Ok(golden::unit(&answer).ok_or(OutputError::Zero)?)
+        let output = answer.get(..self.output.shape[1]).unwrap_or_default();
+        Ok(golden::unit(output).ok_or(OutputError::Zero)?)
     }
 
     /// Why its answer to the golden picture is not the one on record; nothing when it is. This warms it up too.
@@ -162,9 +180,40 @@ fn checked(
     Ok(values)
 }
 
+/// What the first token of an inner state holds.
+fn first_token<'a>(state: &'a Output, spec: &InnerSpec) -> Result<&'a [f32], OutputError> {
+    let token = state.values.get(..spec.shape[2]);
+    match token {
+        Some(token) if state.shape == spec.shape => Ok(token),
+        _ => Err(OutputError::Inner {
+            found: state.shape.clone(),
+            expected: spec.shape,
+        }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_token_of_a_state_is_taken_if_its_shape_is_right() {
+        let spec = InnerSpec {
+            names: vec!["state".to_owned()],
+            shape: [1, 2, 3],
+        };
+        let state = |shape: &[usize], count: u8| Output {
+            shape: shape.to_vec(),
+            values: (0..count).map(f32::from).collect(),
+        };
+        assert_eq!(
+            first_token(&state(&[1, 2, 3], 6), &spec),
+            Ok(&[0.0, 1.0, 2.0][..])
+        );
+        for wrong in [state(&[1, 3, 2], 6), state(&[3], 3), state(&[1, 2, 3], 2)] {
+            assert!(first_token(&wrong, &spec).is_err(), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn only_features_of_the_right_shape_are_an_answer() {

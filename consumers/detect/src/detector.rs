@@ -394,7 +394,7 @@ fn not_verified(id: &str, runtime: &str) -> Reason {
 
 fn judge(registry: &Registry, head: &HeadEntry, model: &ModelEntry) -> Result<Judge, StartError> {
     let weights = registry.weights(head)?;
-    let parsed = Head::parse(&weights, &model.id(), model.output.shape[1]);
+    let parsed = Head::parse(&weights, &model.id(), model.output.features());
     let parsed = parsed.map_err(|source| StartError::Head {
         name: head.name.clone(),
         source,

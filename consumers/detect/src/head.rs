@@ -63,20 +63,31 @@ pub enum HeadError {
         /// Features of the model.
         expected: usize,
     },
+    /// Its parts are not the model's features.
+    #[error("its parts {found:?} are not {expected} features together")]
+    Parts {
+        /// Features of each part.
+        found: Vec<usize>,
+        /// Features of the model.
+        expected: usize,
+    },
     /// A weight is NaN or infinite, or all coefficients are 0, or the calibration turns the score around.
     #[error("its weights are no working classifier")]
     Degenerate,
 }
 
-/// Logistic regression on features scaled to length 1, calibrated after Platt (1999):
-/// `P = 1 / (1 + exp(-(slope * (w . x / |x| + b) + offset)))`.
+/// Logistic regression on features each part of which is scaled to length 1, calibrated after Platt (1999):
+/// `P = 1 / (1 + exp(-(slope * (sum of w . x / |x| over the parts + b) + offset)))`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Head {
     /// The model whose features it reads, `name@version`.
     model: String,
-    /// How features are scaled before.
+    /// How the features of each part are scaled before.
     normalisation: Normalisation,
+    /// How many features each part has, in order; all of them are one part when nothing is said.
+    #[serde(default)]
+    parts: Vec<usize>,
     coefficients: Vec<f64>,
     intercept: f64,
     calibration: Calibration,
@@ -103,7 +114,7 @@ impl Head {
     /// # Errors
     /// [`HeadError`]
     pub fn parse(json: &[u8], model: &str, features: usize) -> Result<Self, HeadError> {
-        let head: Self =
+        let mut head: Self =
             serde_json::from_slice(json).map_err(|error| HeadError::Parse(error.to_string()))?;
         if head.model != model {
             return Err(HeadError::OtherModel {
@@ -114,6 +125,19 @@ impl Head {
         if head.coefficients.len() != features {
             return Err(HeadError::Length {
                 found: head.coefficients.len(),
+                expected: features,
+            });
+        }
+        if head.parts.is_empty() {
+            head.parts.push(features);
+        }
+        let in_parts = head
+            .parts
+            .iter()
+            .try_fold(0usize, |sum, part| sum.checked_add(*part));
+        if in_parts != Some(features) {
+            return Err(HeadError::Parts {
+                found: head.parts,
                 expected: features,
             });
         }
@@ -139,14 +163,16 @@ impl Head {
             return None;
         }
         let Normalisation::UnitLength = self.normalisation;
-        let squares: f64 = features.iter().map(|&f| f64::from(f) * f64::from(f)).sum();
-        let length = squares.sqrt();
-        let product: f64 = features
-            .iter()
-            .zip(&self.coefficients)
-            .map(|(&feature, coefficient)| f64::from(feature) * coefficient)
-            .sum();
-        let score = product / length + self.intercept;
+        let (mut features, mut coefficients) = (features, &self.coefficients[..]);
+        let mut score = self.intercept;
+        for &part in &self.parts {
+            let (x, after) = features.split_at_checked(part)?;
+            let (w, others) = coefficients.split_at_checked(part)?;
+            let squares: f64 = x.iter().map(|&f| f64::from(f) * f64::from(f)).sum();
+            let product: f64 = x.iter().zip(w).map(|(&f, w)| f64::from(f) * w).sum();
+            score += product / squares.sqrt();
+            (features, coefficients) = (after, others);
+        }
         let logit = self.calibration.slope * score + self.calibration.offset;
         let probability = 1.0 / (1.0 + (-logit).exp());
         probability.is_finite().then_some(probability)
@@ -177,6 +203,26 @@ mod tests {
             let found = head().probability(&features).unwrap();
             assert!((found - expected).abs() < 1e-6, "{found}");
         }
+    }
+
+    #[test]
+    fn each_part_has_its_own_length() {
+        let two = WEIGHTS
+            .replace("[2.0, -1.0]", "[2.0, -1.0, 5.0]")
+            .replace("\"coefficients\"", "\"parts\": [2, 1], \"coefficients\"");
+        let head = Head::parse(two.as_bytes(), "m@1", 3).unwrap();
+        // As above, and 5 * 1: 2 * 5.9 - 1 = 10.8.
+        let expected = 1.0 / (1.0 + (-10.8f64).exp());
+        for third in [0.001, 7.0] {
+            let found = head.probability(&[3.0, 4.0, third]).unwrap();
+            assert!((found - expected).abs() < 1e-6, "{found}");
+        }
+        assert_eq!(head.probability(&[3.0, 4.0, 0.0]), None);
+        let wrong = two.replace("[2, 1]", "[2, 2]");
+        assert!(matches!(
+            Head::parse(wrong.as_bytes(), "m@1", 3),
+            Err(HeadError::Parts { .. })
+        ));
     }
 
     #[test]

@@ -27,7 +27,8 @@ const FIND_SIDES: std::ops::RangeInclusive<u32> = 640..=960;
 const FIND_STEP: u32 = 32;
 /// Height and width of the turner's strip, in pixels.
 const TURN: (u32, u32) = (48, 192);
-/// A strip is turned only if the turner is as sure as this.
+/// A strip is turned if the turner is as sure as this, and not if it is as sure of the opposite; between them it goes with the others
+/// of its picture.
 const TURN_SURE: f32 = 0.9;
 /// Height of the reader's strip, in pixels.
 const READ_HEIGHT: u32 = 48;
@@ -98,8 +99,17 @@ impl Reader {
 
     /// Reads the picture. Corners are in its pixels.
     pub(crate) fn read(&mut self, picture: &RgbImage) -> Result<Reading, ComponentError> {
-        let mut lines = Vec::new();
+        let mut found = Vec::new();
         for quad in self.find(picture)? {
+            let quad = strip::reading_order(quad);
+            found.push((quad, self.upside_down(picture, &quad)?));
+        }
+        let sure = |of: f32| move |(_, score): &&(Quad, f32)| (score - of).abs() < 1.0 - TURN_SURE;
+        let most = found.iter().filter(sure(1.0)).count() > found.iter().filter(sure(0.0)).count();
+        let mut lines = Vec::new();
+        for (quad, score) in found {
+            let turn = score > TURN_SURE || (most && score > 1.0 - TURN_SURE);
+            let quad = if turn { strip::turned(quad) } else { quad };
             lines.extend(self.read_line(picture, quad)?);
         }
         let rows = order::rows(lines);
@@ -161,22 +171,23 @@ impl Reader {
             .collect())
     }
 
+    /// How sure the turner is that a line is upside down, 0 to 1.
+    fn upside_down(&mut self, picture: &RgbImage, quad: &Quad) -> Result<f32, ComponentError> {
+        let (height, padded) = TURN;
+        let width = strip::width(quad, height).min(padded);
+        let tensor = strip::tensor(picture, quad, width, padded, height);
+        let outputs = self
+            .turner
+            .run(&[1, 3, height as usize, padded as usize], &tensor)?;
+        let score = outputs.first().and_then(|output| output.values.get(1));
+        Ok(score.copied().unwrap_or_default())
+    }
+
     fn read_line(
         &mut self,
         picture: &RgbImage,
         quad: Quad,
     ) -> Result<Option<TextLine>, ComponentError> {
-        let mut quad = strip::reading_order(quad);
-        let (height, padded) = TURN;
-        let width = strip::width(&quad, height).min(padded);
-        let tensor = strip::tensor(picture, &quad, width, padded, height);
-        let outputs = self
-            .turner
-            .run(&[1, 3, height as usize, padded as usize], &tensor)?;
-        let upside_down = outputs.first().and_then(|output| output.values.get(1));
-        if upside_down.is_some_and(|&score| score > TURN_SURE) {
-            quad = strip::turned(quad);
-        }
         let width = strip::width(&quad, READ_HEIGHT);
         let padded = width.max(READ_MIN_WIDTH).next_multiple_of(8);
         let tensor = strip::tensor(picture, &quad, width, padded, READ_HEIGHT);

@@ -1,6 +1,9 @@
-//! Just enough of the ONNX format (onnx.proto3, protocol buffers) to find weights that are kept in another file.
+//! Just enough of the ONNX format (onnx.proto3, protocol buffers) to find weights that are kept in another file, and to ask for
+//! what a model has inside.
 //!
-//! A model may name any path for them, and its own SHA-256 says nothing about that file, so such models are refused.
+//! A model may name any path for its weights, and its own SHA-256 says nothing about that file, so such models are refused.
+
+use std::borrow::Cow;
 
 /// Field numbers of the messages that can lead to a tensor, from onnx.proto3.
 #[derive(Clone, Copy)]
@@ -54,6 +57,33 @@ pub(crate) fn external_data(model: &[u8]) -> Result<Option<String>, &'static str
         return Err("it has no graph");
     }
     search(Message::Model, model, 0)
+}
+
+/// The model with values of its graph as outputs too. A message of protocol buffers that stands in another twice is read as one
+/// with the fields of both, so a second `ModelProto.graph` (7) with nothing but `GraphProto.output` (12) is enough; what type they are is
+/// inferred from the graph.
+pub(crate) fn with_outputs<'a>(model: &'a [u8], names: &[&str]) -> Cow<'a, [u8]> {
+    if names.is_empty() {
+        return Cow::Borrowed(model);
+    }
+    let outputs = names
+        .iter()
+        .flat_map(|name| field(12, &field(1, name.as_bytes())));
+    let outputs: Vec<u8> = outputs.collect();
+    Cow::Owned([model, &field(7, &outputs)].concat())
+}
+
+/// A field of bytes: its tag, their count as a base-128 number, they themselves.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut written = vec![number << 3 | 2];
+    let mut left = bytes.len();
+    while left > 0x7F {
+        written.push((left & 0x7F) as u8 | 0x80);
+        left >>= 7;
+    }
+    written.push(left as u8);
+    written.extend_from_slice(bytes);
+    written
 }
 
 fn search(message: Message, bytes: &[u8], depth: u8) -> Result<Option<String>, &'static str> {
@@ -209,6 +239,30 @@ mod tests {
         for cut in 1..model.len() {
             assert!(external_data(&model[..cut]).is_err(), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn further_outputs_are_a_second_graph_behind_the_first() {
+        let model = message(7, &message(5, &message(9, b"raw")));
+        assert!(matches!(with_outputs(&model, &[]), Cow::Borrowed(same) if same == model));
+        let names = ["state".to_owned(), "s".repeat(200)];
+        let more = with_outputs(&model, &[&names[0], &names[1]]);
+        let graphs: Vec<_> = Fields(&more).map(Result::unwrap).collect();
+        let [(7, Value::Bytes(first)), (7, Value::Bytes(second))] = graphs[..] else {
+            panic!("two graphs");
+        };
+        assert_eq!(first, &model[2..]);
+        let outputs = Fields(second).map(Result::unwrap).map(|(number, value)| {
+            assert_eq!(number, 12);
+            let Value::Bytes(output) = value else {
+                panic!("a message");
+            };
+            let (1, Value::Bytes(name)) = Fields(output).next().unwrap().unwrap() else {
+                panic!("a name");
+            };
+            String::from_utf8(name.to_vec()).unwrap()
+        });
+        assert_eq!(outputs.collect::<Vec<_>>(), names);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 pub(crate) use entries::OcrFiles;
 pub use entries::{
-    Activation, ClassifierEntry, Filter, FinderEntry, Fit, HeadEntry, InputSpec, Layout,
+    Activation, ClassifierEntry, Filter, FinderEntry, Fit, HeadEntry, InnerSpec, InputSpec, Layout,
     ModelEntry, OcrEntry, OutputSpec, ReadOn, RuntimeEntry, VerifiedOn,
 };
 pub use files::{FileError, PackageFile};

@@ -110,6 +110,28 @@ pub struct OutputSpec {
     pub name: String,
     /// `[1, features]`.
     pub shape: [usize; 2],
+    /// What a transformer has inside and gives too, if anything.
+    pub inner: Option<InnerSpec>,
+}
+
+impl OutputSpec {
+    /// Features in all: those of the output, then those of each inner state.
+    #[must_use]
+    pub fn features(&self) -> usize {
+        let inner = self.inner.as_ref();
+        self.shape[1] + inner.map_or(0, |inner| inner.names.len() * inner.shape[2])
+    }
+}
+
+/// States between the layers of a transformer. The first token of each, which gathers what the layer knows of the whole picture,
+/// follows the output in the row of features.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InnerSpec {
+    /// Names in the model's graph, where they need not be outputs.
+    pub names: Vec<String>,
+    /// `[1, tokens, width]` of each.
+    pub shape: [usize; 3],
 }
 
 /// The answer on the golden picture that a runtime must give.
@@ -193,6 +215,17 @@ impl ModelEntry {
         require(
             self.output.shape[0] == 1 && self.output.shape[1] > 0,
             || format!("an output shape of {} that is not [1, features]", self.name),
+        )?;
+        require(
+            self.output.inner.as_ref().is_none_or(|inner| {
+                inner.shape[0] == 1 && inner.shape[1] > 0 && (1..=65_536).contains(&inner.shape[2])
+            }),
+            || {
+                format!(
+                    "an inner shape of {} that is not [1, tokens, width]",
+                    self.name
+                )
+            },
         )?;
         for entry in &self.verified {
             require(
