@@ -46,7 +46,6 @@ async fn main() -> Result<ExitCode> {
     };
     let mut figures = Vec::new();
     for &partitions in &partitions {
-        eprintln!("{partitions} partitions");
         let cluster = Cluster::start(partitions).await;
         let mut api = cluster.role("api", &[("RATE_LIMIT_ENABLED", "false")]);
         api.ready().await;
@@ -59,12 +58,15 @@ async fn main() -> Result<ExitCode> {
                     value,
                 )
             };
-            figures.push(figure("analyses per second", per_second));
-            figures.push(figure("per CPU-second", per_cpu_second));
+            figures.push(told(figure("analyses per second", per_second)));
+            figures.push(told(figure("per CPU-second", per_cpu_second)));
         }
         let together = together(&cluster, &api, count).await?;
         figures.extend(together.into_iter().map(|(name, value)| {
-            Figure::once(format!("{partitions} partitions, together, {name}"), value)
+            told(Figure::once(
+                format!("{partitions} partitions, together, {name}"),
+                value,
+            ))
         }));
         api.stop().await;
     }
@@ -80,6 +82,12 @@ async fn main() -> Result<ExitCode> {
     print!("{}", report.summary());
     println!("{}", report.write(&args.out)?.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// A figure, shown at once: the rest takes minutes.
+fn told(figure: Figure) -> Figure {
+    eprintln!("{:12.1} {}", figure.spread.median, figure.name);
+    figure
 }
 
 /// Submits posts that nobody has submitted before.

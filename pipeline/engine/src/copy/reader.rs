@@ -19,7 +19,7 @@ use crate::{
     transactional::{Member, Position},
 };
 
-/// Without any record for this long the broker counts as away.
+/// Without a record or an answer for this long the broker counts as away.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a batch that has begun waits for another record.
 const LINGER: Duration = Duration::from_millis(20);

@@ -1,6 +1,6 @@
 //! Where a topic begins and ends, and how far a group has come on it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rdkafka::{
@@ -8,11 +8,8 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer as _},
 };
 
-use super::{CopyError, Mark, Marks, Ranges};
+use super::{CopyError, Mark, Marks, Ranges, reader::PATIENCE};
 use crate::kafka::Kafka;
-
-/// For one question to the cluster.
-const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Asks the cluster as `group`, on a thread that may block.
 pub(super) async fn ask<T: Send + 'static>(
@@ -30,7 +27,7 @@ pub(super) async fn ask<T: Send + 'static>(
 }
 
 fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>, CopyError> {
-    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
     let topics = metadata.topics().iter();
     let partitions: Vec<i32> = topics
         .filter(|found| found.name() == topic)
@@ -52,7 +49,7 @@ pub async fn bounds(kafka: &Kafka, topic: &str) -> Result<Ranges, CopyError> {
         let mut bounds = Ranges::new();
         for partition in partitions(consumer, &topic)? {
             // Of a read-committed client the high watermark is the last stable offset.
-            let (low, high) = consumer.fetch_watermarks(&topic, partition, TIMEOUT)?;
+            let (low, high) = consumer.fetch_watermarks(&topic, partition, PATIENCE)?;
             bounds.insert(partition, low..high);
         }
         Ok(bounds)
@@ -76,7 +73,7 @@ pub async fn offsets_at(
             let at = Offset::Offset(at.as_millisecond());
             wanted.add_partition_offset(&topic, partition, at)?;
         }
-        let found = consumer.offsets_for_times(wanted, TIMEOUT)?;
+        let found = consumer.offsets_for_times(wanted, PATIENCE)?;
         let mut offsets = BTreeMap::new();
         for element in found.elements() {
             element.error()?;
@@ -101,7 +98,7 @@ pub async fn progress(kafka: &Kafka, topic: &str, group: &str) -> Result<Marks, 
             wanted.add_partition(&topic, partition);
         }
         let mut marks = Marks::new();
-        for element in consumer.committed_offsets(wanted, TIMEOUT)?.elements() {
+        for element in consumer.committed_offsets(wanted, PATIENCE)?.elements() {
             element.error()?;
             if let Offset::Offset(offset) = element.offset() {
                 let note = element.metadata().to_owned();
