@@ -176,7 +176,7 @@ fn shared(picture: &DynamicImage, seed: &[u8]) -> DynamicImage {
     let place = |room: u32, byte: u8| room * u32::from(byte) / 255;
     let (x, y) = (place(width - w, seed[1]), place(height - h, seed[2]));
     let mut part = picture.crop_imm(x, y, w, h);
-    if seed[3] % 5 == 0 {
+    if seed[3].is_multiple_of(5) {
         let level = seed[3];
         let edge = h / 8;
         let page = RgbImage::from_pixel(w, h + 2 * edge, Rgb([level; 3]));
@@ -184,7 +184,7 @@ fn shared(picture: &DynamicImage, seed: &[u8]) -> DynamicImage {
         imageops::overlay(&mut page, &part, 0, i64::from(edge));
         part = page;
     }
-    if seed[4] % 2 == 0 {
+    if seed[4].is_multiple_of(2) {
         part = part.fliph();
     }
     let filter = [
