@@ -6,9 +6,11 @@ pub mod options;
 pub mod process;
 pub mod report;
 pub mod spread;
+pub mod submit;
 pub mod work;
 
 pub use connection::Connection;
 pub use options::Options;
 pub use report::{Figure, Mark, Report};
 pub use spread::{Quantiles, Spread};
+pub use submit::submit_batch;

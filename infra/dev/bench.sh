@@ -26,6 +26,12 @@ start_kafka() {
     infra/dev/kafka.sh start "$out/kafka" "$KAFKA_PORT"
 }
 
+# A bench and the roles that it starts.
+build_bench() {
+    say "Building (release)"
+    cargo build --release --locked --package trustcard --package trustcard-benches --bin trustcard --bin "bench-$1"
+}
+
 # Class path of the Kafka Streams peer.
 build_streams() {
     local peer=benches/peers/kafka-streams
@@ -62,15 +68,13 @@ case $bench in
     latency)
         need_build_tools
         infra/dev/servers.sh up
-        say "Building (release)"
-        cargo build --release --locked --package trustcard --package trustcard-benches --bin trustcard --bin bench-latency
+        build_bench latency
         say "Measuring; this takes 5 minutes, or 1 with --quick"
         "$target/release/bench-latency" --out "$out" "$@"
         ;;
     http)
         need_build_tools
-        say "Building (release)"
-        cargo build --release --locked --package trustcard --package trustcard-benches --bin trustcard --bin bench-http
+        build_bench http
         many_connections
         say "Measuring; this takes a minute and a half, or some seconds with --quick"
         "$target/release/bench-http" --out "$out" "$@"
@@ -78,8 +82,7 @@ case $bench in
     ingest)
         need_build_tools
         infra/dev/servers.sh up
-        say "Building (release)"
-        cargo build --release --locked --package trustcard --package trustcard-benches --bin trustcard --bin bench-ingest
+        build_bench ingest
         many_connections
         say "Measuring; this takes 10 minutes, or 1 with --quick"
         "$target/release/bench-ingest" --out "$out" "$@"
@@ -87,16 +90,14 @@ case $bench in
     throughput)
         need_build_tools
         infra/dev/servers.sh up
-        say "Building (release)"
-        cargo build --release --locked --package trustcard --package trustcard-benches --bin trustcard --bin bench-throughput
+        build_bench throughput
         say "Measuring; this takes 10 minutes, or 1 with --quick"
         "$target/release/bench-throughput" --out "$out" "$@"
         ;;
     detect)
         need_build_tools
         need_python onnxruntime "$PWD/benches/peers/onnxruntime/requirements.txt"
-        say "Building (release)"
-        cargo build --release --locked --package trustcard --package trustcard-benches --bin trustcard --bin bench-detect
+        build_bench detect
         "$target/release/trustcard" models pull
         say "Measuring; this takes 5 minutes, or half a one with --quick"
         # shellcheck disable=SC2154 # set by need_python

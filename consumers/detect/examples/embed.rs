@@ -144,25 +144,26 @@ fn embed(config: &DetectConfig, work: &Work<'_>, out: &str) -> Result<()> {
 fn degraded(path: &Path, name: &str, variant: &str) -> Result<Vec<u8>> {
     let file = fs::read(path).with_context(|| path.display().to_string())?;
     let seed = Sha256::digest(name.as_bytes());
-    let (percent, quality) = match variant {
-        "clean" => return Ok(file),
-        "shared" => {
-            return jpeg(
-                &shared(&image::load_from_memory(&file)?, &seed),
-                40 + seed[6] % 56,
-            );
-        }
-        "social" => (50 + u32::from(seed[0]) % 51, 50 + seed[1] % 41),
-        "harsh" => (60, 40),
+    if variant == "clean" {
+        return Ok(file);
+    }
+    let picture = image::load_from_memory(&file)?;
+    let shrunk = |percent: u32| {
+        let side = |length: u32| (length * percent / 100).max(32);
+        let (width, height) = (side(picture.width()), side(picture.height()));
+        picture.resize_exact(width, height, FilterType::Triangle)
+    };
+    let (picture, quality) = match variant {
+        "shared" => (shared(&picture, &seed), 40 + seed[6] % 56),
+        "social" => (shrunk(50 + u32::from(seed[0]) % 51), 50 + seed[1] % 41),
+        "harsh" => (shrunk(60), 40),
         other => bail!("no variant {other}"),
     };
-    let picture = image::load_from_memory(&file)?;
-    let side = |length: u32| (length * percent / 100).max(32);
-    let (width, height) = (side(picture.width()), side(picture.height()));
-    jpeg(
-        &picture.resize_exact(width, height, FilterType::Triangle),
-        quality,
-    )
+    let mut jpeg = Vec::new();
+    picture
+        .into_rgb8()
+        .write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, quality))?;
+    Ok(jpeg)
 }
 
 /// A part of the picture, bordered or not, mirrored or not, and smaller; bytes 0 to 5 of the seed say how.
@@ -194,12 +195,4 @@ fn shared(picture: &DynamicImage, seed: &[u8]) -> DynamicImage {
     ][usize::from(seed[4] / 2) % 3];
     let side = |length: u32| share(length, 50, seed[5]).max(32);
     part.resize_exact(side(part.width()), side(part.height()), filter)
-}
-
-fn jpeg(picture: &DynamicImage, quality: u8) -> Result<Vec<u8>> {
-    let mut jpeg = Vec::new();
-    picture
-        .to_rgb8()
-        .write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, quality))?;
-    Ok(jpeg)
 }

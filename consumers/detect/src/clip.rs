@@ -1,13 +1,15 @@
 //! The image encoder: a picture in, a row of features out.
 
+use std::iter;
+
 use image::{DynamicImage, metadata::Orientation};
 
 use crate::{
     DetectConfig, Registry,
     error::{ComponentError, StartError},
-    golden, onnx,
+    golden,
     preprocess::Preprocessor,
-    registry::{InnerSpec, ModelEntry, OutputSpec, RegistryError},
+    registry::{InnerSpec, ModelEntry, OutputSpec},
     runtime::{self, Engine},
     session::{Model, Output},
 };
@@ -65,10 +67,7 @@ pub fn golden_answer(
 ) -> Result<Vec<f32>, StartError> {
     let library = config.onnxruntime_library.as_deref();
     let engine = runtime::engine(library, registry, &config.models_dir)?;
-    let file = model
-        .file
-        .read_model(&model.path(&config.models_dir))
-        .map_err(RegistryError::from)?;
+    let file = model.read(&config.models_dir)?;
     let mut encoder = Encoder::open(engine, &file, model, config)?;
     encoder
         .golden()
@@ -91,12 +90,13 @@ impl Encoder {
         config: &DetectConfig,
     ) -> Result<Self, StartError> {
         let inner = entry.output.inner.iter().flat_map(|inner| &inner.names);
-        let inner: Vec<&str> = inner.map(String::as_str).collect();
-        let file = onnx::with_outputs(file, &inner);
-        let outputs = [&[entry.output.name.as_str()], &inner[..]].concat();
+        let outputs: Vec<&str> = iter::once(&entry.output.name)
+            .chain(inner)
+            .map(String::as_str)
+            .collect();
         let model = Model::open(
             engine,
-            &file,
+            file,
             &entry.input.name,
             &outputs,
             config.intra_threads,
@@ -111,8 +111,8 @@ impl Encoder {
     }
 
     /// The features of a picture, as the model gives them: those of its output, finite and not all of them 0, then those of its
-    /// inner states. One picture at a time: the model
-    /// scales its activations over the whole batch, so another picture in it would change the answer.
+    /// inner states. One picture at a time: the model scales its activations over the whole batch, so another picture in it would
+    /// change the answer.
     pub(crate) fn features(
         &mut self,
         picture: &DynamicImage,
@@ -124,8 +124,10 @@ impl Encoder {
         let output = outputs.next();
         let (shape, values) = output.map(|o| (o.shape, o.values)).unwrap_or_default();
         let mut features = checked(&shape, values, self.output.shape)?;
-        for (state, inner) in outputs.zip(self.output.inner.iter().cycle()) {
-            features.extend_from_slice(first_token(&state, inner)?);
+        if let Some(inner) = &self.output.inner {
+            for state in outputs {
+                features.extend_from_slice(first_token(&state, inner)?);
+            }
         }
         Ok(features)
     }

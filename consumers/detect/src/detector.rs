@@ -15,9 +15,7 @@ use crate::{
     ocr::Reader,
     pool::Pool,
     provenance::CredentialChecker,
-    registry::{
-        ClassifierEntry, FinderEntry, HeadEntry, ModelEntry, OcrEntry, OcrFiles, RegistryError,
-    },
+    registry::{ClassifierEntry, FinderEntry, HeadEntry, ModelEntry, OcrEntry, OcrFiles},
     runtime::{self, Engine},
 };
 
@@ -226,10 +224,6 @@ impl Parts {
     ) -> Result<Self, StartError> {
         let runtime = engine.runtime.name();
         let named = |name: &str, version: &str| (name.to_owned(), version.to_owned());
-        let model_file = |model: &ModelEntry| {
-            let file = model.file.read_model(&model.path(&config.models_dir));
-            file.map_err(RegistryError::from)
-        };
         let mut names: [Vec<_>; COMPONENTS] = Default::default();
         let mut ai = Err(Reason::NotInstalled);
         if let Some((head, model)) = with_model(registry, AI_GENERATED) {
@@ -238,7 +232,7 @@ impl Parts {
                 named(&head.name, &head.version),
             ];
             let judge = judge(registry, head, model)?;
-            let file = model_file(model)?;
+            let file = model.read(&config.models_dir)?;
             ai = match model.verified_on(&runtime) {
                 Some(_) => Ok((model.clone(), file, judge)),
                 None => Err(not_verified(&model.id(), &runtime)),
@@ -268,7 +262,7 @@ impl Parts {
             names[FACE_JUDGE] = vec![named(&entry.name, &entry.version)];
             // A registry without that model was refused.
             if let Some(model) = registry.model(&entry.model) {
-                let file = model_file(model)?;
+                let file = model.read(&config.models_dir)?;
                 face_judge = match model.verified_on(&runtime) {
                     Some(_) => {
                         let own = (model.clone(), file, entry.clone());

@@ -112,24 +112,17 @@ fn mark(finding: &mut ProvenanceFinding, place: &str, text: &str) {
 }
 
 fn statement(finding: &ProvenanceFinding) -> Option<String> {
-    let by = finding.generator.as_deref();
-    let from_credentials = finding.marks.iter().any(|mark| mark.place == "c2pa");
-    if finding.declared_ai {
-        let says = if from_credentials {
-            "Its content credentials say"
-        } else {
-            "Its metadata say"
-        };
-        let by = by.unwrap_or("a generator");
-        return Some(format!("{says} that it was made by {by}."));
-    }
-    let kind = finding.digital_source_type.as_deref()?;
-    let where_from = if from_credentials {
+    let source = if finding.marks.iter().any(|mark| mark.place == "c2pa") {
         "content credentials"
     } else {
         "metadata"
     };
+    if finding.declared_ai {
+        let by = finding.generator.as_deref().unwrap_or("a generator");
+        return Some(format!("Its {source} say that it was made by {by}."));
+    }
+    let kind = finding.digital_source_type.as_deref()?;
     Some(format!(
-        "Its {where_from} give its digital source type as {kind}."
+        "Its {source} give its digital source type as {kind}."
     ))
 }

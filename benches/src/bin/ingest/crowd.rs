@@ -4,9 +4,9 @@ use anyhow::{Context as _, Result, ensure};
 use benches::{
     Figure,
     process::{peak_mib, resident_mib},
+    submit_batch,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use serde_json::json;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,
@@ -68,18 +68,9 @@ pub async fn measure(cluster: &Cluster, size: Size) -> Result<Vec<Figure>> {
 
 /// Submits so many URLs; the batches.
 async fn queue(api: &RoleProcess, urls: usize) -> Result<Vec<String>> {
-    let submit = async |batch: usize| {
-        let first = batch * BATCH;
-        let url = |n: usize| format!("https://www.instagram.com/p/crowd{n:010}/");
-        let body = json!({ "urls": (first..first + BATCH).map(url).collect::<Vec<_>>() });
-        let (status, answer) = api
-            .api
-            .post("/api/analyze/batch", &body)
-            .await
-            .context("the API is gone")?;
-        ensure!(status == 202, "{status} {answer}");
-        let id = answer["batch_id"].as_str().context("no batch")?;
-        Ok(id.to_owned())
+    let submit = |batch: usize| {
+        let posts = batch * BATCH..(batch + 1) * BATCH;
+        submit_batch(&api.api, posts.map(|n| format!("crowd{n:010}")))
     };
     let batches = (0..urls.div_ceil(BATCH)).map(submit);
     stream::iter(batches)

@@ -1,8 +1,7 @@
 //! How long ten URLs of one partner take while nothing else waits, and while a long queue of another does.
 
 use anyhow::{Context as _, Result, ensure};
-use benches::Figure;
-use serde_json::json;
+use benches::{Figure, submit_batch};
 use tokio::time::{Instant, sleep};
 use trustcard_tests::{api::Api, cluster::Cluster};
 
@@ -12,8 +11,10 @@ const PARTITIONS: u32 = 6;
 /// URLs of a request of the partner that has many.
 const BATCH: usize = 10_000;
 const FEW: usize = 10;
-/// Times the ten are submitted.
-const TIMES: usize = 10;
+/// URLs of a holder in a minute that do not wait as bulk (`api.quota.straight_per_minute`): more of the few would wait behind the many.
+const STRAIGHT: usize = 100;
+/// Times the ten are submitted, before the queue and behind it.
+const TIMES: usize = STRAIGHT / (2 * FEW);
 
 /// Seconds from the POST of ten URLs to the end of the last, with nothing else to do and behind `many` URLs of another holder.
 pub async fn measure(many: usize) -> Result<Vec<Figure>> {
@@ -70,12 +71,7 @@ async fn waits(api: &Api, name: &str) -> Result<Vec<f64>> {
 
 /// Submits a batch; the address of its progress.
 async fn submit(api: &Api, name: &str, posts: std::ops::Range<usize>) -> Result<String> {
-    let urls = posts.map(|n| format!("https://www.instagram.com/p/load{name}{n:07}/"));
-    let body = json!({ "urls": urls.collect::<Vec<_>>() });
-    let answer = api.post("/api/analyze/batch", &body).await;
-    let (status, answer) = answer.context("the API is gone")?;
-    ensure!(status == 202, "{status} {answer}");
-    let batch = answer["batch_id"].as_str().context("no batch")?;
+    let batch = submit_batch(api, posts.map(|n| format!("load{name}{n:07}"))).await?;
     Ok(format!("/api/batches/{batch}"))
 }
 

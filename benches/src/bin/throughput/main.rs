@@ -8,7 +8,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use benches::{Figure, Options, Report, process::cpu_seconds};
+use benches::{Figure, Options, Report, process::cpu_seconds, submit_batch};
 use clap::Parser;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -40,34 +40,33 @@ struct Sample {
 async fn main() -> Result<ExitCode> {
     let args = Options::parse();
     let (partitions, count, many) = if args.quick {
-        (QUICK.0.to_vec(), QUICK.1, QUICK.2)
+        (&QUICK.0[..], QUICK.1, QUICK.2)
     } else {
-        (PARTITIONS.to_vec(), COUNT, MANY)
+        (&PARTITIONS[..], COUNT, MANY)
     };
     let mut figures = Vec::new();
-    for &partitions in &partitions {
+    for &partitions in partitions {
         let cluster = Cluster::start(partitions).await;
         let mut api = cluster.role("api", &[("RATE_LIMIT_ENABLED", "false")]);
         api.ready().await;
         submit(&api, "alone", count).await?;
         for stage in STAGES {
             let [per_second, per_cpu_second] = alone(&cluster, stage, count).await?;
-            let figure = |name: &str, value| {
-                Figure::once(
+            let figure = |name, value| {
+                told(
                     format!("{partitions} partitions, {stage} alone, {name}"),
                     value,
                 )
             };
-            figures.push(told(figure("analyses per second", per_second)));
-            figures.push(told(figure("per CPU-second", per_cpu_second)));
+            figures.push(figure("analyses per second", per_second));
+            figures.push(figure("per CPU-second", per_cpu_second));
         }
-        let together = together(&cluster, &api, count).await?;
-        figures.extend(together.into_iter().map(|(name, value)| {
-            told(Figure::once(
+        for (name, value) in together(&cluster, &api, count).await? {
+            figures.push(told(
                 format!("{partitions} partitions, together, {name}"),
                 value,
-            ))
-        }));
+            ));
+        }
         api.stop().await;
     }
     figures.extend(fairness::measure(many).await?);
@@ -85,25 +84,16 @@ async fn main() -> Result<ExitCode> {
 }
 
 /// A figure, shown at once: the rest takes minutes.
-fn told(figure: Figure) -> Figure {
-    eprintln!("{:12.1} {}", figure.spread.median, figure.name);
-    figure
+fn told(name: String, value: f64) -> Figure {
+    eprintln!("{value:12.1} {name}");
+    Figure::once(name, value)
 }
 
 /// Submits posts that nobody has submitted before.
 async fn submit(api: &RoleProcess, name: &str, count: usize) -> Result<()> {
     for first in (0..count).step_by(BATCH) {
         let posts = first..count.min(first + BATCH);
-        let urls: Vec<String> = posts
-            .map(|n| format!("https://www.instagram.com/p/load{name}{n:06}/"))
-            .collect();
-        let body = json!({ "urls": urls });
-        let (status, answer) = api
-            .api
-            .post("/api/analyze/batch", &body)
-            .await
-            .context("the API is gone")?;
-        ensure!(status == 202, "{status} {answer}");
+        submit_batch(&api.api, posts.map(|n| format!("load{name}{n:06}"))).await?;
     }
     Ok(())
 }

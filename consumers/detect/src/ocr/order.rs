@@ -83,6 +83,14 @@ mod tests {
         }
     }
 
+    /// The texts of the rows.
+    fn read(lines: Vec<TextLine>) -> Vec<Vec<String>> {
+        rows(lines)
+            .into_iter()
+            .map(|row| row.into_iter().map(|line| line.text).collect())
+            .collect()
+    }
+
     #[test]
     fn rows_from_above_and_words_from_the_left() {
         let lines = vec![
@@ -91,12 +99,8 @@ mod tests {
             line("left", [10, 10, 200, 34]),
             line("overlapping", [15, 60, 200, 60]),
         ];
-        let order: Vec<Vec<String>> = rows(lines)
-            .into_iter()
-            .map(|row| row.into_iter().map(|line| line.text).collect())
-            .collect();
         assert_eq!(
-            order,
+            read(lines),
             [vec!["left", "right"], vec!["overlapping"], vec!["below"]]
         );
         assert!(rows(Vec::new()).is_empty());
@@ -118,17 +122,13 @@ mod tests {
                 }
                 point
             };
-            let mut turned = upright.clone().to_vec();
+            let mut turned = upright.to_vec();
             for line in &mut turned {
                 line.corners = line.corners.map(turn);
             }
             turned.reverse();
-            let order: Vec<Vec<String>> = rows(turned)
-                .into_iter()
-                .map(|row| row.into_iter().map(|line| line.text).collect())
-                .collect();
             assert_eq!(
-                order,
+                read(turned),
                 [vec!["first", "beside"], vec!["second"], vec!["third"]],
                 "{quarters}"
             );

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{PackageFile, RegistryError, require};
-use crate::head::Thresholds;
+use crate::{head::Thresholds, onnx};
 
 /// A native ONNX Runtime library.
 #[derive(Debug, Clone, Deserialize)]
@@ -187,6 +187,15 @@ impl ModelEntry {
     pub fn path(&self, models_dir: &Path) -> PathBuf {
         let folder = format!("{}-{}", self.name, self.version);
         models_dir.join(folder).join(self.file.file_name())
+    }
+
+    /// Its file, checked against its SHA-256, which gives its inner states too.
+    pub(crate) fn read(&self, models_dir: &Path) -> Result<Vec<u8>, RegistryError> {
+        let mut file = self.file.read_model(&self.path(models_dir))?;
+        if let Some(inner) = &self.output.inner {
+            onnx::add_outputs(&mut file, &inner.names);
+        }
+        Ok(file)
     }
 
     /// What the golden picture must give on the runtime called `name`, if the model was verified on it.
