@@ -16,6 +16,10 @@ cargo fmt --all --check
 say "Clippy"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 
+say "Lock file of the bench peer"
+# It has a workspace of its own, which no other command looks at.
+cargo update --workspace --locked --manifest-path benches/peers/ruststream/Cargo.toml
+
 say "Dependency rules, licences and sources"
 if ! cargo deny --version >/dev/null 2>&1; then
     say "Installing cargo-deny (some minutes, once)"

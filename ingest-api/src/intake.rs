@@ -1,8 +1,9 @@
 //! The one way in: URL, post, analysis, submission; room at the broker, row, publish, and back out of what the broker did not
 //! acknowledge. Both endpoints take it.
 
+use std::borrow::Cow;
+
 use engine::publisher::Reserved;
-use futures::future::join_all;
 use jiff::Timestamp;
 use schemas::{PostRef, Run, Submission, events::submission::Origin, identity, topics};
 use store::NewBatch;
@@ -52,7 +53,7 @@ pub async fn accept(
     now: Timestamp,
 ) -> Result<Vec<bool>, ApiError> {
     let state = state.clone();
-    let work = async move { accept_all(&state, submissions, straight, batch, now).await };
+    let work = async move { accept_all(&state, &submissions, straight, batch, now).await };
     tokio::spawn(work.in_current_span())
         .await
         .unwrap_or_else(|error| {
@@ -63,22 +64,21 @@ pub async fn accept(
 
 async fn accept_all(
     state: &AppState,
-    submissions: Vec<Submission>,
+    submissions: &[Submission],
     straight: usize,
     batch: Option<NewBatch>,
     now: Timestamp,
 ) -> Result<Vec<bool>, ApiError> {
-    let mut acknowledged = vec![false; submissions.len()];
-    let Roomy {
-        places,
-        submissions,
-        reserved,
-    } = Roomy::of(state, submissions, straight)?;
-    let without_room = acknowledged.len() - submissions.len();
+    let (reserved, without_room) = reserve(state, submissions, straight)?;
+    let mut acknowledged = vec![true; submissions.len()];
+    for &place in &without_room {
+        acknowledged[place] = false;
+    }
+    let submissions = kept(submissions, &acknowledged);
     let batch = batch.map(|batch| NewBatch {
         rejected: batch
             .rejected
-            .saturating_add(u32::try_from(without_room).unwrap_or(u32::MAX)),
+            .saturating_add(u32::try_from(without_room.len()).unwrap_or(u32::MAX)),
         ..batch
     });
     state
@@ -87,23 +87,16 @@ async fn accept_all(
         .await
         .map_err(|error| ApiError::database("accept submissions", &error))?;
 
-    let answers = join_all(reserved.into_iter().map(Reserved::publish)).await;
-    let mut refused = Vec::new();
-    for ((place, submission), answer) in places.into_iter().zip(&submissions).zip(&answers) {
-        acknowledged[place] = answer.iter().all(Result::is_ok);
-        if !acknowledged[place] {
-            refused.push(submission.clone());
-        }
+    let answers = reserved.publish().await;
+    let with_room = acknowledged.iter_mut().filter(|with_room| **with_room);
+    for (acknowledged, answer) in with_room.zip(&answers) {
+        *acknowledged = answer.is_ok();
     }
-    state
-        .metrics
-        .submitted
-        .inc_by((submissions.len() - refused.len()) as u64);
-    if let Some(error) = answers
-        .iter()
-        .flatten()
-        .find_map(|answer| answer.as_ref().err())
-    {
+    let failed: Vec<_> = answers.iter().map(Result::is_err).collect();
+    let taken = failed.iter().filter(|failed| !**failed).count();
+    state.metrics.submitted.inc_by(taken as u64);
+    if let Some(error) = answers.iter().find_map(|answer| answer.as_ref().err()) {
+        let refused = kept(&submissions, &failed);
         tracing::warn!(%error, refused = refused.len(), "the broker did not acknowledge submissions");
         if let Err(error) = state.store.retract(&refused).await {
             tracing::error!(%error, refused = refused.len(), "refused submissions could not be taken back");
@@ -115,48 +108,42 @@ async fn accept_all(
     Ok(acknowledged)
 }
 
-/// The submissions that the broker has room for, in their order; the three lists run side by side.
-struct Roomy {
-    /// Their places among all.
-    places: Vec<usize>,
-    submissions: Vec<Submission>,
-    reserved: Vec<Reserved>,
+/// The submissions whose place is marked; all of them as they are where all are.
+fn kept<'a>(submissions: &'a [Submission], marks: &[bool]) -> Cow<'a, [Submission]> {
+    if marks.iter().all(|mark| *mark) {
+        return Cow::Borrowed(submissions);
+    }
+    let marked = submissions.iter().zip(marks).filter(|(_, mark)| **mark);
+    marked.map(|(submission, _)| submission.clone()).collect()
 }
 
-impl Roomy {
-    /// Asks for the room of each on its own, so that one full partition does not refuse what goes to another.
-    fn of(state: &AppState, all: Vec<Submission>, straight: usize) -> Result<Self, ApiError> {
-        let count = all.len();
-        let mut roomy = Self {
-            places: Vec::with_capacity(count),
-            submissions: Vec::with_capacity(count),
-            reserved: Vec::with_capacity(count),
+/// Asks the broker for the room of each on its own, so that one full partition does not refuse what goes to another. Beside what there is
+/// room for: the places of those there is none for.
+fn reserve(
+    state: &AppState,
+    submissions: &[Submission],
+    straight: usize,
+) -> Result<(Reserved, Vec<usize>), ApiError> {
+    let encoded = submissions.iter().enumerate().map(|(place, submission)| {
+        let topic = match place < straight {
+            true => topics::SUBMISSIONS,
+            false => topics::SUBMISSIONS_BULK,
         };
-        let mut full = None;
-        for (place, submission) in all.into_iter().enumerate() {
-            let topic = match place < straight {
-                true => topics::SUBMISSIONS,
-                false => topics::SUBMISSIONS_BULK,
-            };
-            let record = schemas::encode(topic, &submission).map_err(|error| {
-                tracing::error!(%error, "a submission can't be written");
-                ApiError::internal()
-            })?;
-            match state.publisher.reserve(vec![record]) {
-                Ok(reserved) => {
-                    roomy.places.push(place);
-                    roomy.submissions.push(submission);
-                    roomy.reserved.push(reserved);
-                }
-                Err(error) => full = Some(error),
-            }
+        schemas::encode(topic, submission)
+    });
+    let records = encoded.collect::<Result<_, _>>().map_err(|error| {
+        tracing::error!(%error, "a submission can't be written");
+        ApiError::internal()
+    })?;
+    let (reserved, refused) = state.publisher.reserve_each(records);
+    if let Some((_, error)) = refused.last() {
+        tracing::warn!(%error, refused = refused.len(), "no room for submissions");
+        if refused.len() == submissions.len() {
+            return Err(ApiError::broker_unavailable());
         }
-        if let Some(error) = full {
-            tracing::warn!(%error, refused = count - roomy.places.len(), "no room for submissions");
-            if roomy.places.is_empty() {
-                return Err(ApiError::broker_unavailable());
-            }
-        }
-        Ok(roomy)
     }
+    Ok((
+        reserved,
+        refused.into_iter().map(|(place, _)| place).collect(),
+    ))
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use schemas::Submission;
 use serde::Serialize;
 use store::Status;
 use utoipa::ToSchema;
@@ -125,13 +124,13 @@ impl AcceptedBatch {
     /// What became of a batch: `submissions` are those that were published, each with whether the broker acknowledged it; posts
     /// beyond them were beyond the quota.
     #[must_use]
-    pub fn of<'a>(
+    pub fn of(
         batch_id: Uuid,
         sorted: &Sorted,
-        submissions: impl Iterator<Item = (&'a Submission, bool)>,
+        submissions: impl Iterator<Item = (Uuid, bool)>,
     ) -> Self {
-        let submitted = submissions.map(|(submission, acknowledged)| match acknowledged {
-            true => Ok(submission.analysis_id),
+        let submitted = submissions.map(|(analysis_id, acknowledged)| match acknowledged {
+            true => Ok(analysis_id),
             false => Err(Refused::Broker),
         });
         let submitted = submitted.chain(std::iter::repeat(Err(Refused::Quota)));
@@ -248,13 +247,7 @@ mod tests {
         let sorted = Sorted::of(&entries, 2000);
         assert_eq!((sorted.fresh, sorted.repeats, sorted.malformed), (3, 2, 1));
         // A is acknowledged, B is not, C is beyond the quota.
-        let submissions = serde_json::from_value::<Vec<Submission>>(json!([1, 2].map(|n| json!({
-            "analysis_id": Uuid::from_u128(n), "run": { "started_ms": 0, "cause": "submission" }, "supersedes": null,
-            "post": { "post_id": "x", "url": "x" }, "force": false, "owner": null,
-            "origin": { "kind": "single", "request_id": "r" }
-        }))));
-        let submissions = submissions.unwrap();
-        let acknowledged = submissions.iter().zip([true, false]);
+        let acknowledged = [1, 2].map(Uuid::from_u128).into_iter().zip([true, false]);
         let answer = AcceptedBatch::of(Uuid::nil(), &sorted, acknowledged);
         assert_eq!((answer.accepted(), answer.duplicates), (1, 2));
         let told = serde_json::to_value(&answer).unwrap();

@@ -131,7 +131,10 @@ async fn submit(
             .saturating_add(u32::try_from(refused).unwrap_or(u32::MAX)),
         client_refs: sorted.client_refs(),
     };
-    let published = submissions.clone();
+    let ids: Vec<_> = submissions
+        .iter()
+        .map(|submission| submission.analysis_id)
+        .collect();
     let acknowledged = intake::accept(state, submissions, charge.straight, Some(batch), now).await;
     let acknowledged = match acknowledged {
         Ok(acknowledged) => acknowledged,
@@ -140,7 +143,7 @@ async fn submit(
             return Err(error);
         }
     };
-    let answer = AcceptedBatch::of(batch_id, sorted, published.iter().zip(acknowledged));
+    let answer = AcceptedBatch::of(batch_id, sorted, ids.into_iter().zip(acknowledged));
     charge
         .give_back(state, charge.urls.saturating_sub(answer.accepted()))
         .await;

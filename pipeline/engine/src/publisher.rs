@@ -69,24 +69,44 @@ impl Publisher {
     /// # Errors
     /// When there is no room for all of them; then none is reserved.
     pub fn reserve(&self, records: Vec<Record>) -> Result<Reserved, Full> {
-        let count = u32::try_from(records.len()).map_err(|_| Full::Queue)?;
-        let room = Arc::clone(&self.0.room).try_acquire_many_owned(count);
-        let room = room.map_err(|_| Full::Queue)?;
-        let span = Span::current();
-        let reserve = |mut record: Record| {
-            propagation::inject(&span, &mut record.headers);
-            let mut output = Output::from(record);
-            output.reserve(self.0.kafka.meter())?;
-            Ok(output)
-        };
-        Ok(Reserved {
+        let (reserved, mut refused) = self.reserve_each(records);
+        match refused.pop() {
+            None => Ok(reserved),
+            Some((_, full)) => Err(full),
+        }
+    }
+
+    /// Reserves room for each of `records` by itself; they join the trace of the current span. Beside what there is room for: the
+    /// place of each record there is none for, in order, and why.
+    pub fn reserve_each(&self, records: Vec<Record>) -> (Reserved, Vec<(usize, Full)>) {
+        // The same for all of them.
+        let trace = propagation::header_of(&Span::current());
+        let mut reserved = Reserved {
             publisher: self.clone(),
-            outputs: records
-                .into_iter()
-                .map(reserve)
-                .collect::<Result<_, Full>>()?,
-            _room: room,
-        })
+            outputs: Vec::with_capacity(records.len()),
+            room: None,
+        };
+        let mut refused = Vec::new();
+        for (place, mut record) in records.into_iter().enumerate() {
+            propagation::join(trace.as_ref(), &mut record.headers);
+            if let Err(full) = self.reserve_one(record, &mut reserved) {
+                refused.push((place, full));
+            }
+        }
+        (reserved, refused)
+    }
+
+    fn reserve_one(&self, record: Record, reserved: &mut Reserved) -> Result<(), Full> {
+        let room = Arc::clone(&self.0.room).try_acquire_owned();
+        let room = room.map_err(|_| Full::Queue)?;
+        let mut output = Output::from(record);
+        output.reserve(self.0.kafka.meter())?;
+        reserved.outputs.push(output);
+        match &mut reserved.room {
+            Some(all) => all.merge(room),
+            none => *none = Some(room),
+        }
+        Ok(())
     }
 
     /// Whether a broker answers within `timeout`.
@@ -102,7 +122,7 @@ impl Publisher {
 pub struct Reserved {
     publisher: Publisher,
     outputs: Vec<Output>,
-    _room: OwnedSemaphorePermit,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Reserved {

@@ -14,7 +14,7 @@ mod work;
 
 /// The allocator of every Rust leg.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// The pipeline, and the transactional id of its producer.
 fn pipeline() -> String {

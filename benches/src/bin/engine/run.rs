@@ -105,7 +105,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     println!("{}", serde_json::to_string_pretty(&settings)?);
     let records = args
         .records
-        .unwrap_or(if args.quick { 1_500_000 } else { 8_000_000 });
+        .unwrap_or(if args.quick { 1_500_000 } else { 10_000_000 });
     let records = input::fill(&broker, records)?;
     let rounds = args.rounds.unwrap_or(if args.quick { 1 } else { 3 });
     let logs = args.out.join("engine-logs");

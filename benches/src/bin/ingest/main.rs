@@ -20,7 +20,7 @@ mod bare;
 mod crowd;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const PARTITIONS: u32 = 6;
 /// URLs of a batch.

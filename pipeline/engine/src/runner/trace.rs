@@ -68,16 +68,17 @@ impl Trace {
 
     /// Makes records that come of the message part of its trace.
     pub(super) fn go_on(&self, records: &mut [Record]) {
-        for record in records {
-            match self {
-                Self::Own(span) if span.is_disabled() => {}
-                Self::Own(span) => propagation::inject(span, &mut record.headers),
-                Self::Passed(header) => {
-                    if propagation::traceparent(&record.headers).is_none() {
-                        record.headers.push(header.clone());
-                    }
-                }
+        let written;
+        let header = match self {
+            Self::Own(span) if span.is_disabled() => return,
+            Self::Own(span) => {
+                written = propagation::header_of(span);
+                written.as_ref()
             }
+            Self::Passed(header) => Some(header),
+        };
+        for record in records {
+            propagation::join(header, &mut record.headers);
         }
     }
 }

@@ -31,12 +31,12 @@ impl<H: Headers + ?Sized> Extractor for Read<'_, H> {
     }
 }
 
-struct Written<'a>(&'a mut Vec<Header>);
+struct Written(Option<Header>);
 
-impl Injector for Written<'_> {
+impl Injector for Written {
     fn set(&mut self, key: &str, value: String) {
         if key == TRACEPARENT {
-            self.0.push(Header::new(TRACEPARENT, value));
+            self.0 = Some(header(value.into()));
         }
     }
 }
@@ -80,9 +80,19 @@ pub fn name_trace(span: &Span) {
     }
 }
 
-/// Writes the trace of `span` into headers that have none yet; nothing when tracing is off.
-pub fn inject(span: &Span, headers: &mut Vec<Header>) {
-    if traceparent(headers).is_none() {
-        TraceContextPropagator::new().inject_context(&span.context(), &mut Written(headers));
+/// The header that names the trace of `span`; none when tracing is off.
+#[must_use]
+pub fn header_of(span: &Span) -> Option<Header> {
+    let mut written = Written(None);
+    TraceContextPropagator::new().inject_context(&span.context(), &mut written);
+    written.0
+}
+
+/// Writes a trace into headers that have none yet.
+pub fn join(trace: Option<&Header>, headers: &mut Vec<Header>) {
+    if let Some(trace) = trace
+        && traceparent(headers).is_none()
+    {
+        headers.push(trace.clone());
     }
 }
