@@ -11,7 +11,11 @@ const FAKETIME: [&str; 2] = [
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
 ];
 /// What libfaketime lacks.
-const C11_WAITS: &str = include_str!("faketime.c");
+const BESIDE: &str = include_str!("faketime.c");
+
+/// libfaketime takes memory to tell the time. An allocator that asks for the time while it is at work would wait for itself: it
+/// must make no arena and give nothing back.
+const TIMELESS: &str = "narenas:1,oversize_threshold:0,dirty_decay_ms:-1,muzzy_decay_ms:-1";
 
 /// Which clocks of a process follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +45,10 @@ impl FakeClock {
         let file = folder.join("clock");
         let path = file.to_str().expect("a UTF-8 path").to_owned();
         let mut variables = vec![
-            ("LD_PRELOAD", format!("{library}:{}", c11_waits(folder))),
+            ("LD_PRELOAD", format!("{}:{library}", beside(folder))),
             ("FAKETIME_TIMESTAMP_FILE", path),
             ("FAKETIME_NO_CACHE", "1".to_owned()),
+            ("MALLOC_CONF", TIMELESS.to_owned()),
         ];
         if follows == Follows::Wall {
             variables.push(("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()));
@@ -71,14 +76,14 @@ impl FakeClock {
     }
 }
 
-/// A library of what libfaketime lacks, to be loaded beside it.
-fn c11_waits(folder: &Path) -> String {
-    let (source, library) = (folder.join("c11_waits.c"), folder.join("c11_waits.so"));
-    std::fs::write(&source, C11_WAITS).expect("a file");
+/// A library of what libfaketime lacks, to be loaded before it.
+fn beside(folder: &Path) -> String {
+    let (source, library) = (folder.join("beside.c"), folder.join("beside.so"));
+    std::fs::write(&source, BESIDE).expect("a file");
     let built = Command::new("cc")
         .args(["-shared", "-fPIC", "-O1", "-o"])
         .args([&library, &source])
         .status();
-    assert!(built.expect("a C compiler").success(), "{C11_WAITS}");
+    assert!(built.expect("a C compiler").success(), "{BESIDE}");
     library.to_str().expect("a UTF-8 path").to_owned()
 }
