@@ -92,10 +92,10 @@ async fn accept_all(
     for (acknowledged, answer) in with_room.zip(&answers) {
         *acknowledged = answer.is_ok();
     }
-    let failed: Vec<_> = answers.iter().map(Result::is_err).collect();
-    let taken = failed.iter().filter(|failed| !**failed).count();
+    let taken = acknowledged.iter().filter(|taken| **taken).count();
     state.metrics.submitted.inc_by(taken as u64);
     if let Some(error) = answers.iter().find_map(|answer| answer.as_ref().err()) {
+        let failed: Vec<_> = answers.iter().map(Result::is_err).collect();
         let refused = kept(&submissions, &failed);
         tracing::warn!(%error, refused = refused.len(), "the broker did not acknowledge submissions");
         if let Err(error) = state.store.retract(&refused).await {

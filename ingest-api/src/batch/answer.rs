@@ -121,8 +121,8 @@ impl Refused {
 type Submitted = Result<Uuid, Refused>;
 
 impl AcceptedBatch {
-    /// What became of a batch: `submissions` are those that were published, each with whether the broker acknowledged it; posts
-    /// beyond them were beyond the quota.
+    /// What became of a batch: `submissions` are the analyses that were published, each with whether the broker acknowledged it;
+    /// posts beyond them were beyond the quota.
     #[must_use]
     pub fn of(
         batch_id: Uuid,
