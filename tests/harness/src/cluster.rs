@@ -92,11 +92,10 @@ impl Cluster {
     }
 
     /// Puts a proxy before the broker: roles and commands that start from now on go through it.
-    pub async fn behind_proxy(&mut self) -> KafkaProxy {
-        let port = self.kafka.proxy_port();
-        let proxy = KafkaProxy::start(port, self.kafka.behind_proxy()).await;
+    pub fn behind_proxy(&mut self) -> KafkaProxy {
+        let proxy = KafkaProxy::before(&self.kafka);
         let name = "TRUSTCARD__KAFKA__BOOTSTRAP".to_owned();
-        self.settings.insert(name, format!("127.0.0.1:{port}"));
+        self.settings.insert(name, proxy.bootstrap().to_owned());
         proxy
     }
 

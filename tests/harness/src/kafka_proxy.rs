@@ -21,6 +21,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::servers::KafkaServer;
+
 /// API keys of Kafka's protocol.
 pub mod api {
     /// Records to append.
@@ -88,6 +90,7 @@ impl Rules {
 /// A running proxy. Dropped, its connections end.
 #[derive(Debug)]
 pub struct KafkaProxy {
+    bootstrap: String,
     rules: Arc<Mutex<Rules>>,
     /// Ends the connections there are.
     connections: Arc<Mutex<CancellationToken>>,
@@ -95,13 +98,16 @@ pub struct KafkaProxy {
 }
 
 impl KafkaProxy {
-    /// Listens on `port` of 127.0.0.1 and forwards to `broker`.
+    /// Stands before a broker; its clients go to [`Self::bootstrap`].
     ///
     /// # Panics
-    /// When the port is taken.
-    pub async fn start(port: u16, broker: String) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await;
-        let listener = listener.expect("the proxy's port");
+    /// When the system gives it no listener.
+    #[must_use]
+    pub fn before(server: &KafkaServer) -> Self {
+        let (listener, broker) = (server.proxied(), server.behind_proxy());
+        let bootstrap = listener.local_addr().expect("it is bound").to_string();
+        listener.set_nonblocking(true).expect("a listener");
+        let listener = TcpListener::from_std(listener).expect("a listener");
         let rules = Arc::new(Mutex::new(Rules::default()));
         let connections = Arc::new(Mutex::new(CancellationToken::new()));
         let (shared, cut) = (Arc::clone(&rules), Arc::clone(&connections));
@@ -117,10 +123,17 @@ impl KafkaProxy {
             }
         });
         Self {
+            bootstrap,
             rules,
             connections,
             listening,
         }
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
     }
 
     /// The next `times` requests with this API key meet this fate.

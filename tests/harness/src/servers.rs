@@ -32,18 +32,25 @@ static GIVEN: AtomicU16 = AtomicU16::new(0);
 #[must_use]
 pub fn free_ports(count: u16) -> u16 {
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let many = u32::from(PORTS.end - PORTS.start - count);
-    // A prime, so that processes started one after the other begin far from each other.
-    let begin = std::process::id().wrapping_mul(7_919);
-    for _ in 0..many {
-        let given = u32::from(GIVEN.fetch_add(count, Ordering::Relaxed));
-        let nth = begin.wrapping_add(given) % many;
-        let first = PORTS.start + u16::try_from(nth).expect("less than there are");
-        if (first..first + count).all(free) {
-            return first;
+    for _ in PORTS {
+        let given = GIVEN.fetch_add(count, Ordering::Relaxed);
+        if let Some(mut ports) = ports(std::process::id(), given, count)
+            && ports.clone().all(free)
+        {
+            return ports.next().expect("count is more than 0");
         }
     }
     panic!("no {count} free ports in a row");
+}
+
+/// The `count` ports that follow the `given` ones that process `pid` has been given. None where they would go past the end.
+fn ports(pid: u32, given: u16, count: u16) -> Option<Range<u16>> {
+    let many = u32::from(PORTS.end - PORTS.start);
+    // A prime, so that processes started one after the other begin far from each other.
+    let begin = pid.wrapping_mul(7_919) % many;
+    let nth = u16::try_from((begin + u32::from(given)) % many).expect("less than there are");
+    let first = PORTS.start + nth;
+    (first + count <= PORTS.end).then_some(first..first + count)
 }
 
 /// Brokers of one's own come with up to six processes each: more than a few at a time only get in each other's way.
@@ -56,7 +63,8 @@ pub struct KafkaServer {
     _room: SemaphorePermit<'static>,
     folder: TempDir,
     port: u16,
-    proxied: u16,
+    /// Where a proxy may listen: held from the beginning, for what the broker tells clients is settled when it starts.
+    proxied: TcpListener,
     secure: bool,
 }
 
@@ -82,7 +90,7 @@ impl KafkaServer {
             _room: ROOM.acquire().await.expect("it is never closed"),
             folder: tempfile::tempdir().expect("a folder"),
             port: free_ports(3),
-            proxied: free_ports(1),
+            proxied: TcpListener::bind(("127.0.0.1", 0)).expect("a port"),
             secure,
         };
         server.start_again().await;
@@ -94,7 +102,7 @@ impl KafkaServer {
     /// # Panics
     /// When it does not come up.
     pub async fn start_again(&self) {
-        let (port, proxied) = (self.port.to_string(), self.proxied.to_string());
+        let (port, proxied) = (self.port.to_string(), self.proxy_port().to_string());
         self.script("start", &[&port, &proxied]).await;
     }
 
@@ -112,16 +120,19 @@ impl KafkaServer {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Where a proxy forwards to: a listener whose clients are told to come back to [`Self::proxy_port`].
-    #[must_use]
-    pub fn behind_proxy(&self) -> String {
+    /// Where a proxy forwards to: a listener whose clients are told to come back to [`Self::proxied`].
+    pub(crate) fn behind_proxy(&self) -> String {
         format!("127.0.0.1:{}", self.port + 1)
     }
 
-    /// The port on which a proxy must listen.
-    #[must_use]
-    pub const fn proxy_port(&self) -> u16 {
-        self.proxied
+    /// Where a proxy listens.
+    pub(crate) fn proxied(&self) -> TcpListener {
+        self.proxied.try_clone().expect("a listener")
+    }
+
+    fn proxy_port(&self) -> u16 {
+        let address = self.proxied.local_addr();
+        address.expect("it is bound").port()
     }
 
     /// Its data, settings and certificates.
@@ -229,4 +240,26 @@ fn end(name: &str, folder: &Path) {
 #[must_use]
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_port_is_given_twice_whoever_asks_for_how_many() {
+        // Some begin near the end; one had been given the same ports for a broker and for the proxy before it.
+        for pid in (1..40_000).step_by(97).chain([9_090, 9_091, 9_092]) {
+            let (mut given, mut seen) = (0, HashSet::new());
+            for count in [3, 1, 3, 2].repeat(200) {
+                for port in ports(pid, given, count).into_iter().flatten() {
+                    assert!(PORTS.contains(&port));
+                    assert!(seen.insert(port), "process {pid} is given {port} twice");
+                }
+                given += count;
+            }
+        }
+    }
 }

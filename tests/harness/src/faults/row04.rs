@@ -24,7 +24,7 @@ pub async fn run(size: &Size) -> Report {
     let mut cluster = Cluster::start(6).await;
     let [api, _record, _scrape, _detect] =
         cluster.roles(["api", "record", "scrape", "detect"]).await;
-    let proxy = cluster.behind_proxy().await;
+    let proxy = cluster.behind_proxy();
     let [score] = cluster.roles(["score"]).await;
     let watch = Watch::start(&cluster.kafka.bootstrap()).await;
 

@@ -56,7 +56,7 @@ pub async fn outage(size: &Size) -> Report {
 pub async fn errors(size: &Size) -> Report {
     let mut report = Report::new("6 errors", "one produce request in a hundred fails");
     let mut cluster = Cluster::start(6).await;
-    let proxy = cluster.behind_proxy().await;
+    let proxy = cluster.behind_proxy();
     let [api, _record, _scrape, _detect, _score] = cluster
         .roles(["api", "record", "scrape", "detect", "score"])
         .await;

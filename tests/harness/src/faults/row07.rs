@@ -15,7 +15,7 @@ const MARK: Duration = Duration::from_secs(30);
 pub async fn run(size: &Size) -> Report {
     let mut report = Report::new("7", "slow broker, 500 ms round trips");
     let mut cluster = Cluster::start(6).await;
-    let proxy = cluster.behind_proxy().await;
+    let proxy = cluster.behind_proxy();
     let [api] = cluster.roles(["api"]).await;
     let stages = cluster.roles(["record", "scrape", "detect", "score"]).await;
     let watch = Watch::start(&cluster.kafka.bootstrap()).await;

@@ -12,7 +12,7 @@ mod real {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn probes_answer_while_store_and_broker_hang_and_liveness_depends_on_neither() {
         let mut cluster = Cluster::start(1).await;
-        let kafka = cluster.behind_proxy().await;
+        let kafka = cluster.behind_proxy();
         let store = cluster.behind_cql_proxy().await;
         let roles = cluster
             .roles(["api", "record", "scrape", "detect", "score", "webhook"])

@@ -22,10 +22,9 @@ async fn strike(fates: &[Fate], rounds: u64) {
 
 async fn strike_within(fates: &[Fate], rounds: u64, transaction_timeout_ms: u64) {
     let server = KafkaServer::start().await;
-    let port = server.proxy_port();
-    let proxy = KafkaProxy::start(port, server.behind_proxy()).await;
+    let proxy = KafkaProxy::before(&server);
     let rig = Rig::at(server.bootstrap(), 2).await;
-    let kafka = rig.kafka_at(&format!("127.0.0.1:{port}"));
+    let kafka = rig.kafka_at(proxy.bootstrap());
     let config = RunnerConfig {
         transaction_timeout_ms,
         ..config()
