@@ -69,7 +69,7 @@ impl DeadLetter {
             Header::new(LAST_FAILURE, self.last_failure.to_string()),
         ]);
         Record {
-            topic: topics::dead_letters(&self.stage),
+            topic: topics::dead_letters(&self.stage).into(),
             key: original.key,
             value: original.value,
             headers,

@@ -60,7 +60,7 @@ impl Retry {
             Header::new(TIMESTAMP, self.timestamp_ms.to_string()),
         ]);
         Record {
-            topic: topics::retry(stage, tier),
+            topic: topics::retry(stage, tier).into(),
             key: original.key,
             value: original.value,
             headers,

@@ -152,7 +152,7 @@ fn forwarded(outcome: Outcome) -> Vec<Record> {
 }
 
 fn topics_of(records: &[Record]) -> Vec<&str> {
-    records.iter().map(|record| record.topic.as_str()).collect()
+    records.iter().map(|record| &*record.topic).collect()
 }
 
 fn read(record: &Record) -> AnalysisResult {
@@ -242,7 +242,7 @@ fn tombstones(outcome: Outcome) -> Vec<(String, String)> {
     let told = forwarded(outcome).into_iter().map(|record| {
         assert_eq!(record.value, None);
         let key = String::from_utf8(record.key.unwrap().to_vec()).unwrap();
-        (record.topic, key)
+        (record.topic.into_owned(), key)
     });
     told.collect()
 }

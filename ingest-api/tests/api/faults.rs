@@ -32,7 +32,7 @@ fn fill(api: &Api) -> Vec<Reserved> {
     let mut held = Vec::new();
     for bytes in [1_000_000, 100_000, 10_000, 1_000, 100, 0] {
         let record = || Record {
-            topic: topics::SUBMISSIONS.to_owned(),
+            topic: topics::SUBMISSIONS.into(),
             key: None,
             value: Some(vec![b' '; bytes].into()),
             headers: Vec::new(),

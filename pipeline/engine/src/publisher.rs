@@ -88,7 +88,7 @@ impl Publisher {
         };
         let mut refused = Vec::new();
         for (place, mut record) in records.into_iter().enumerate() {
-            propagation::join(trace.as_ref(), &mut record.headers);
+            propagation::join(trace.clone(), &mut record.headers);
             if let Err(full) = self.reserve_one(record, &mut reserved) {
                 refused.push((place, full));
             }

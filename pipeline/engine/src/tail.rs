@@ -59,7 +59,7 @@ pub async fn tail(
     let consumer = opened.map_err(|_| TailError::Interrupted)??;
     Ok(futures::stream::unfold(consumer, |consumer| async {
         let next = consumer.recv().await.map(|message| Record {
-            topic: message.topic().to_owned(),
+            topic: message.topic().to_owned().into(),
             key: message.key().map(Bytes::copy_from_slice),
             value: message.payload().map(Bytes::copy_from_slice),
             headers: headers(&message).0,

@@ -266,7 +266,7 @@ pub(super) fn for_readers(
     latest: bool,
 ) -> Vec<crate::Record> {
     let newest = latest.then(|| crate::Record {
-        topic: topics::RESULTS_LATEST.to_owned(),
+        topic: topics::RESULTS_LATEST.into(),
         key: Some(post.post_id.clone().into()),
         ..result.clone()
     });

@@ -87,7 +87,7 @@ fn records_without_key_value_or_headers_die_as_they_are() {
 fn a_record_that_died_twice_tells_of_the_last_time_and_keeps_the_first() {
     let first = dead("scrape").record(strange());
     let second = DeadLetter {
-        topic: first.topic.clone(),
+        topic: first.topic.clone().into(),
         partition: 0,
         offset: 12,
         attempts: 1,

@@ -45,7 +45,7 @@ pub fn record_in(folder: &str, name: &str, suffix: &str) -> Record {
     let fixture = json(&format!("{folder}/{name}{suffix}.json"));
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     Record {
-        topic: text(&fixture["topic"]),
+        topic: text(&fixture["topic"]).into(),
         key: Some(Bytes::from(text(&fixture["key"]))),
         value: Some(Bytes::from(serde_json::to_vec(&fixture["value"]).unwrap())),
         headers: fixture["headers"]

@@ -22,7 +22,7 @@ use crate::{
 struct NoOp {
     name: &'static str,
     input: &'static str,
-    output: String,
+    output: &'static str,
 }
 
 #[async_trait]
@@ -42,7 +42,7 @@ impl Stage for NoOp {
             .into_iter()
             .map(|message| {
                 let checked = Checked::from(message.event);
-                let record = schemas::encode(&self.output, &checked);
+                let record = schemas::encode(self.output, &checked);
                 record
                     .map(|record| Outcome::Forward(vec![record]))
                     .map_err(|error| StageError::new(Reason::StagePanicked, error))
@@ -75,7 +75,7 @@ async fn work(place: &Place, delivery: Delivery, stop: Stop) -> Result<Told> {
         // Names of a process that does nothing else live as long as it does.
         name: place.name.clone().leak(),
         input: place.input.clone().leak(),
-        output: place.output.clone(),
+        output: place.output.clone().leak(),
     };
     let shutdown = Shutdown::new();
     let runner = Runner::new(

@@ -165,7 +165,7 @@ async fn a_dead_letter_ends_the_run_as_failed_in_the_store_and_on_both_topics() 
         last_failure: now,
     };
     let records = bench.stage.on_dead_letter(&message, &letter).await.unwrap();
-    let topics: Vec<&str> = records.iter().map(|record| record.topic.as_str()).collect();
+    let topics: Vec<&str> = records.iter().map(|record| &*record.topic).collect();
     assert_eq!(topics, [topics::RESULTS, topics::RESULTS_LATEST]);
     let result: AnalysisResult = decode(&records[0].headers, records[0].value.as_deref()).unwrap();
     assert_eq!(

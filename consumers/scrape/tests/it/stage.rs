@@ -196,7 +196,7 @@ fn scraped(outcome: &Outcome) -> PostScraped {
 }
 
 fn failed(records: &[Record]) -> AnalysisResult {
-    let topics: Vec<&str> = records.iter().map(|record| record.topic.as_str()).collect();
+    let topics: Vec<&str> = records.iter().map(|record| &*record.topic).collect();
     assert_eq!(topics, [topics::RESULTS, topics::RESULTS_LATEST]);
     schemas::decode(&records[0].headers, records[0].value.as_deref()).unwrap()
 }

@@ -202,7 +202,7 @@ mod tests {
             timestamp_ms: 0,
         };
         let original = Record {
-            topic: "in".to_owned(),
+            topic: "in".into(),
             key: None,
             value: None,
             headers: Vec::new(),

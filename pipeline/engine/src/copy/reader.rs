@@ -187,7 +187,7 @@ fn detach(message: &BorrowedMessage<'_>) -> Source {
         offset: message.offset(),
         timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
         record: Record {
-            topic: message.topic().to_owned(),
+            topic: message.topic().to_owned().into(),
             key: message.key().map(Bytes::copy_from_slice),
             value: message.payload().map(Bytes::copy_from_slice),
             headers,

@@ -173,7 +173,7 @@ mod tests {
 
     fn copy() -> Decision {
         Decision::Copy(schemas::Record {
-            topic: "t".to_owned(),
+            topic: "t".into(),
             key: None,
             value: None,
             headers: Vec::new(),

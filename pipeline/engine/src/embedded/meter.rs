@@ -122,7 +122,7 @@ impl Meter {
     /// # Errors
     /// When there is no room.
     pub(crate) fn reserve(&self, record: &Record) -> Result<Option<Ticket>, Full> {
-        let Some(topic) = self.0.get(&record.topic) else {
+        let Some(topic) = self.0.get(&*record.topic) else {
             return Ok(None);
         };
         let count = u32::try_from(topic.partitions.len()).unwrap_or(u32::MAX);
@@ -145,7 +145,7 @@ impl Meter {
                 Ok(Some(ticket))
             }
             Some(Some(false)) | None => Err(Full {
-                topic: record.topic.clone(),
+                topic: record.topic.to_string(),
             }),
         }
     }
@@ -218,7 +218,7 @@ mod tests {
 
     fn record(bytes: usize) -> Record {
         Record {
-            topic: "t".to_owned(),
+            topic: "t".into(),
             key: Some(Bytes::from_static(b"k")),
             value: Some(Bytes::from(vec![0; bytes])),
             headers: Vec::new(),
@@ -310,7 +310,7 @@ mod tests {
         meter.passed("g", "elsewhere", 0, 1);
         meter.passed("g", "t", 7, 1);
         let mut other = record(1);
-        other.topic = "elsewhere".to_owned();
+        other.topic = "elsewhere".into();
         assert!(meter.reserve(&other).unwrap().is_none());
     }
 }

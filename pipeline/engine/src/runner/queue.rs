@@ -161,7 +161,7 @@ mod tests {
 
     fn job(partition: i32, offset: i64, key: &'static str) -> BoxedJob {
         let record = Record {
-            topic: "in".to_owned(),
+            topic: "in".into(),
             key: (!key.is_empty()).then(|| Bytes::from_static(key.as_bytes())),
             value: None,
             headers: Vec::new(),

@@ -67,18 +67,19 @@ impl Trace {
     }
 
     /// Makes records that come of the message part of its trace.
-    pub(super) fn go_on(&self, records: &mut [Record]) {
-        let written;
+    pub(super) fn go_on(self, records: &mut [Record]) {
         let header = match self {
-            Self::Own(span) if span.is_disabled() => return,
-            Self::Own(span) => {
-                written = propagation::header_of(span);
-                written.as_ref()
-            }
+            Self::Own(span) if span.is_disabled() => None,
+            Self::Own(span) => propagation::header_of(&span),
             Self::Passed(header) => Some(header),
         };
-        for record in records {
-            propagation::join(header, &mut record.headers);
+        // Nearly always there is one, which takes the header as it is.
+        let Some((last, others)) = records.split_last_mut() else {
+            return;
+        };
+        for record in others {
+            propagation::join(header.clone(), &mut record.headers);
         }
+        propagation::join(header, &mut last.headers);
     }
 }

@@ -60,7 +60,7 @@ pub(super) async fn process<S: Stage>(
         let parts = jobs.into_iter().zip(traces).zip(outcomes);
         done.extend(parts.map(|((mut job, trace), outcome)| {
             let verdict = match outcome {
-                Ok(outcome) => judged(outcome, &trace, output_limit),
+                Ok(outcome) => judged(outcome, trace, output_limit),
                 Err(verdict) => verdict,
             };
             if let Verdict::Forward { .. } = verdict {
@@ -143,7 +143,7 @@ async fn guarded<T>(work: impl Future<Output = T>) -> Result<T, String> {
 }
 
 /// What an outcome means. Outputs are measured here, by the thread that has just made them.
-fn judged(outcome: Outcome, trace: &Trace, limit: usize) -> Verdict {
+fn judged(outcome: Outcome, trace: Trace, limit: usize) -> Verdict {
     match outcome {
         Outcome::Forward(records) if records.iter().any(|record| record.size() > limit) => {
             Verdict::Reject(Reason::OutputTooLarge)
@@ -202,7 +202,7 @@ fn fits(record: &Record, limit: usize) -> bool {
     let fits = record.size() <= limit;
     if !fits {
         tracing::error!(
-            topic = record.topic,
+            topic = &*record.topic,
             bytes = record.size(),
             limit,
             "a record that belongs to a dead letter is too large and was left out"

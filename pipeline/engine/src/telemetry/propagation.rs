@@ -89,10 +89,8 @@ pub fn header_of(span: &Span) -> Option<Header> {
 }
 
 /// Writes a trace into headers that have none yet.
-pub fn join(trace: Option<&Header>, headers: &mut Vec<Header>) {
-    if let Some(trace) = trace
-        && traceparent(headers).is_none()
-    {
-        headers.push(trace.clone());
+pub fn join(trace: Option<Header>, headers: &mut Vec<Header>) {
+    if traceparent(headers).is_none() {
+        headers.extend(trace);
     }
 }

@@ -125,7 +125,7 @@ async fn many_small_records_are_refused_before_their_record_sets_run_out() {
     let rig = Rig::new(1);
     let publisher = rig.publisher();
     let small = |id: u32| Record {
-        topic: IN.to_owned(),
+        topic: IN.into(),
         key: None,
         value: Some(id.to_string().into()),
         headers: Vec::new(),

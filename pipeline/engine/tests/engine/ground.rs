@@ -172,9 +172,7 @@ impl Ground {
 
     pub fn forward(&self) -> impl Fn(&Message<Note>) -> Outcome + Send + Sync + 'static {
         let out = self.out.clone();
-        move |message| {
-            Outcome::Forward(vec![schemas::encode(out.as_str(), &message.event).unwrap()])
-        }
+        move |message| Outcome::Forward(vec![schemas::encode(out.clone(), &message.event).unwrap()])
     }
 
     pub async fn dead(&self) -> Vec<OwnedMessage> {

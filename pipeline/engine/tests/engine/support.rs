@@ -77,7 +77,7 @@ pub fn noise(bytes: usize) -> String {
 }
 
 pub fn to(topic: &str, note: &Note) -> Record {
-    schemas::encode(topic, note).unwrap()
+    schemas::encode(topic.to_owned(), note).unwrap()
 }
 
 /// Forwards a message as it is.

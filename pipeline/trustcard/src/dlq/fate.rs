@@ -93,7 +93,7 @@ impl Judge<'_> {
             return Ok(Fate::Refused("a header of it can't be copied exactly"));
         }
         let back = Record {
-            topic: told.topic.clone(),
+            topic: told.topic.clone().into(),
             headers: sent_back(own),
             ..letter.record.clone()
         };

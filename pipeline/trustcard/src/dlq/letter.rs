@@ -40,7 +40,7 @@ impl From<KeptDeadLetter> for Letter {
         let headers = row.headers.iter();
         let headers = headers.map(|(name, value)| Header::new(name.clone(), value.clone()));
         let record = Record {
-            topic: topics::dead_letters(&row.stage),
+            topic: topics::dead_letters(&row.stage).into(),
             key: row.key.clone().map(Bytes::from),
             value: row.value.clone().map(Bytes::from),
             headers: headers.collect(),
@@ -151,7 +151,7 @@ mod tests {
             last_failure: "2026-11-20T09:31:02Z".parse().unwrap(),
         };
         let record = told.record(Record {
-            topic: "trustcard.posts".to_owned(),
+            topic: "trustcard.posts".into(),
             key: Some("abc".into()),
             value: Some(bytes::Bytes::from_static(b"\xff{")),
             headers: vec![Header::new("ce_id", "one"), Header::new("dl-replays", "2")],
@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(shown["value"], json!({ "hex": "ff7b" }));
 
         let stray = Record {
-            topic: "t".to_owned(),
+            topic: "t".into(),
             key: None,
             value: Some("{\"a\":1}".into()),
             headers: Vec::new(),

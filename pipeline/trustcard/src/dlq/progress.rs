@@ -99,7 +99,7 @@ mod tests {
             last_failure: jiff::Timestamp::UNIX_EPOCH,
         };
         let nothing = Record {
-            topic: "t".to_owned(),
+            topic: "t".into(),
             key: None,
             value: None,
             headers: Vec::new(),

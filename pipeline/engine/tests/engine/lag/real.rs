@@ -385,7 +385,7 @@ async fn a_retry_ages_from_the_time_it_is_due() {
         timestamp_ms: WRITTEN_MS,
     };
     let original = Record {
-        topic: String::new(),
+        topic: "".into(),
         key: None,
         value: None,
         headers: Vec::new(),

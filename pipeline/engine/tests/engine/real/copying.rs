@@ -73,7 +73,7 @@ impl Copier for Some9 {
                 return Decision::Pass;
             }
             Decision::Copy(Record {
-                topic: self.output.clone(),
+                topic: self.output.clone().into(),
                 ..source.record.clone()
             })
         };

@@ -256,7 +256,7 @@ fn record(message: &rdkafka::message::BorrowedMessage<'_>) -> Record {
             .collect()
     });
     Record {
-        topic: message.topic().to_owned(),
+        topic: message.topic().to_owned().into(),
         key: message.key().map(|key| key.to_vec().into()),
         value: message.payload().map(|value| value.to_vec().into()),
         headers,

@@ -153,7 +153,7 @@ async fn a_result_that_nobody_was_told_of_goes_to_the_stage_alone() {
 async fn what_nobody_can_read_goes_back_byte_for_byte() {
     let bench = bench();
     let original = Record {
-        topic: topics::SUBMISSIONS.to_owned(),
+        topic: topics::SUBMISSIONS.into(),
         key: Some("abc".into()),
         value: Some(bytes::Bytes::from_static(b"\xff{ no json")),
         headers: vec![Header::new("ce_id", "1"), Header::new("x", vec![0xff])],

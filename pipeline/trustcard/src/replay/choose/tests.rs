@@ -197,7 +197,7 @@ async fn a_run_that_is_only_known_by_its_result_supersedes_too() {
 async fn what_is_no_detections_is_passed_over() {
     let bench = Bench::new();
     let nothing = Record {
-        topic: topics::DETECTIONS.to_owned(),
+        topic: topics::DETECTIONS.into(),
         key: None,
         value: None,
         headers: Vec::new(),
