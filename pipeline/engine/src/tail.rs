@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::Stream;
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{Consumer as _, StreamConsumer},
     error::KafkaError,
-    message::Message as _,
 };
 use schemas::Record;
 
-use crate::{consumer::fetched::headers, kafka::Kafka};
+use crate::{consumer::fetched::record, kafka::Kafka};
 
 /// How long to wait for the topic's metadata.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,12 +56,7 @@ pub async fn tail(
     let opened = tokio::task::spawn_blocking(move || open(consumer, &topic, from)).await;
     let consumer = opened.map_err(|_| TailError::Interrupted)??;
     Ok(futures::stream::unfold(consumer, |consumer| async {
-        let next = consumer.recv().await.map(|message| Record {
-            topic: message.topic().to_owned().into(),
-            key: message.key().map(Bytes::copy_from_slice),
-            value: message.payload().map(Bytes::copy_from_slice),
-            headers: headers(&message).0,
-        });
+        let next = consumer.recv().await.map(|message| record(&message).0);
         Some((next.map_err(TailError::from), consumer))
     }))
 }

@@ -1,6 +1,7 @@
 //! Names of topics.
 
 use std::{
+    borrow::Cow,
     cmp::Ordering,
     collections::HashSet,
     fmt,
@@ -31,6 +32,12 @@ impl From<&str> for TopicName {
 impl From<String> for TopicName {
     fn from(name: String) -> Self {
         name.as_str().into()
+    }
+}
+
+impl From<TopicName> for Cow<'static, str> {
+    fn from(name: TopicName) -> Self {
+        Self::Borrowed(name.0)
     }
 }
 

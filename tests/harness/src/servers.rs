@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn no_port_is_given_twice_whoever_asks_for_how_many() {
-        // Some begin near the end; one had been given the same ports for a broker and for the proxy before it.
+        // Some begin near the end; the last three had been given one port for a broker and for the proxy before it.
         for pid in (1..40_000).step_by(97).chain([9_090, 9_091, 9_092]) {
             let (mut given, mut seen) = (0, HashSet::new());
             for count in [3, 1, 3, 2].repeat(200) {

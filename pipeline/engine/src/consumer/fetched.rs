@@ -2,8 +2,9 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use bytes::Bytes;
 use rdkafka::message::{BorrowedMessage, Headers, Message as _, OwnedHeaders};
-use schemas::Header;
+use schemas::{Header, Record};
 
 use super::packed::Packed;
 use crate::ledger::TopicPartition;
@@ -63,6 +64,18 @@ impl Fetched {
             raw_headers: None,
         }
     }
+}
+
+/// A message as a record, and whether its headers say all there is; see [`headers`].
+pub(crate) fn record(message: &BorrowedMessage<'_>) -> (Record, bool) {
+    let (headers, exact) = headers(message);
+    let record = Record {
+        topic: message.topic().to_owned().into(),
+        key: message.key().map(Bytes::copy_from_slice),
+        value: message.payload().map(Bytes::copy_from_slice),
+        headers,
+    };
+    (record, exact)
 }
 
 /// The headers of a message, and whether they say all there is: a null value becomes an empty one, and a header whose name

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
     config::FromClientConfigAndContext as _,
@@ -10,11 +9,10 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Message as _},
 };
-use schemas::Record;
 
 use super::{BATCH_BYTES, CopyError, Ranges, Source};
 use crate::{
-    consumer::fetched::headers,
+    consumer::fetched::record,
     kafka::Kafka,
     transactional::{Member, Position},
 };
@@ -181,17 +179,12 @@ impl Member for Outsider {
 }
 
 fn detach(message: &BorrowedMessage<'_>) -> Source {
-    let (headers, exact) = headers(message);
+    let (record, exact) = record(message);
     Source {
         partition: message.partition(),
         offset: message.offset(),
         timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
-        record: Record {
-            topic: message.topic().to_owned().into(),
-            key: message.key().map(Bytes::copy_from_slice),
-            value: message.payload().map(Bytes::copy_from_slice),
-            headers,
-        },
+        record,
         exact,
     }
 }

@@ -142,7 +142,7 @@ impl Job {
             None => source.record.headers(),
         };
         let mut output = Output::from(add(Record {
-            topic: source.at.topic.to_string().into(),
+            topic: source.at.topic.into(),
             key: source.record.key().map(Bytes::copy_from_slice),
             value: source.record.value().map(Bytes::copy_from_slice),
             headers,

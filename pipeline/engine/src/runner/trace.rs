@@ -68,14 +68,14 @@ impl Trace {
 
     /// Makes records that come of the message part of its trace.
     pub(super) fn go_on(self, records: &mut [Record]) {
+        // Nearly always there is one, which takes the header as it is.
+        let Some((last, others)) = records.split_last_mut() else {
+            return;
+        };
         let header = match self {
             Self::Own(span) if span.is_disabled() => None,
             Self::Own(span) => propagation::header_of(&span),
             Self::Passed(header) => Some(header),
-        };
-        // Nearly always there is one, which takes the header as it is.
-        let Some((last, others)) = records.split_last_mut() else {
-            return;
         };
         for record in others {
             propagation::join(header.clone(), &mut record.headers);
