@@ -57,10 +57,7 @@ impl AtLeastOnce {
 }
 
 fn failed(output: &Output, code: RDKafkaErrorCode) -> String {
-    format!(
-        "a record for {} was not accepted: {code}",
-        output.record.topic
-    )
+    format!("a record for {} was not accepted: {code}", output.topic)
 }
 
 #[async_trait]

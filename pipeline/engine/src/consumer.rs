@@ -30,7 +30,6 @@ mod complaints;
 mod context;
 pub(crate) mod fetched;
 mod held;
-mod packed;
 mod poll;
 mod tenure;
 

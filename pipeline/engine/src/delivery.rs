@@ -112,7 +112,7 @@ impl DeadLetterArchive {
             return Ok(());
         };
         let letters: Vec<Record> = outputs
-            .filter(|output| output.record.topic == self.topic)
+            .filter(|output| output.topic == self.topic)
             .map(Output::whole)
             .collect();
         if letters.is_empty() {

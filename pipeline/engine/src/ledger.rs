@@ -79,8 +79,8 @@ impl<O> Partition<O> {
 #[derive(Debug)]
 pub struct Ledger<O> {
     partitions: BTreeMap<TopicPartition, Partition<O>>,
-    /// Where the last take ended because it was full: the next one begins behind it.
-    full_at: Option<TopicPartition>,
+    /// The last partition of which the last take took one more than of others: the next one begins behind it.
+    last_turn: Option<TopicPartition>,
     records: usize,
     done: usize,
     bytes: usize,
@@ -90,7 +90,7 @@ impl<O> Default for Ledger<O> {
     fn default() -> Self {
         Self {
             partitions: BTreeMap::new(),
-            full_at: None,
+            last_turn: None,
             records: 0,
             done: 0,
             bytes: 0,
@@ -196,28 +196,38 @@ impl<O> Ledger<O> {
             .any(|p| p.entries.front().is_some_and(|entry| entry.done.is_some()))
     }
 
-    /// Takes what lies behind the frontiers, at most `limit` messages; every partition has its turn. `admit` sees the outputs of
-    /// each message in offset order; where it refuses, that partition's frontier ends for now.
+    /// Takes what lies behind the frontiers, at most `limit` messages: of every partition as many, or all it has where that is
+    /// less. `admit` sees the outputs of each message in offset order; where it refuses, that partition's frontier ends for now.
+    ///
+    /// Keys keep their partition from topic to topic, so an even take is written to the next topic as batches of one size,
+    /// each within the client's limit. What is left over of a larger one waits until that one is acknowledged, and the client's
+    /// thread turns without pause meanwhile.
     pub fn take(&mut self, limit: usize, mut admit: impl FnMut(&mut O) -> bool) -> Vec<Taken<O>> {
-        let mut all = Vec::new();
-        let mut left = limit;
-        for at in self.in_turn() {
+        let frontiers = self.frontiers(limit);
+        let (share, mut one_more) = share(frontiers.iter().map(|(_, length)| *length), limit);
+        let mut all = Vec::with_capacity(frontiers.len());
+        for (at, length) in frontiers {
+            let mut most = share;
+            if length > share && one_more > 0 {
+                most += 1;
+                one_more -= 1;
+                self.last_turn = Some(at.clone());
+            }
             let Some(partition) = self.partitions.get_mut(&at) else {
                 continue;
             };
             let mut taken = Taken {
-                at: at.clone(),
+                at,
                 epoch: partition.epoch,
                 next_offset: 0,
-                outputs: Vec::new(),
+                outputs: Vec::with_capacity(length.min(most)),
                 records: 0,
                 bytes: 0,
             };
-            while let Some(front) = partition.entries.front_mut().filter(|_| left > 0) {
-                if !front.done.as_mut().is_some_and(&mut admit) {
+            while let Some(front) = partition.entries.front_mut() {
+                if taken.records == most || !front.done.as_mut().is_some_and(&mut admit) {
                     break;
                 }
-                left -= 1;
                 taken.next_offset = front.offset + 1;
                 taken.records += 1;
                 taken.bytes += front.bytes;
@@ -231,19 +241,25 @@ impl<O> Ledger<O> {
                 self.bytes -= taken.bytes;
                 all.push(taken);
             }
-            if left == 0 {
-                self.full_at = Some(at);
-                break;
-            }
         }
         all
     }
 
-    /// The partitions, beginning behind the one where the last take was full.
-    fn in_turn(&mut self) -> Vec<TopicPartition> {
-        let mut all: Vec<_> = self.partitions.keys().cloned().collect();
-        if let Some(last) = self.full_at.take() {
-            let behind = all.partition_point(|at| *at <= last);
+    /// The partitions with a frontier and how many messages lie behind it, at most `limit`; beginning behind the one that was
+    /// the last to get more than its share.
+    fn frontiers(&mut self, limit: usize) -> Vec<(TopicPartition, usize)> {
+        let behind = |partition: &Partition<O>| {
+            let entries = partition.entries.iter().take(limit);
+            entries.take_while(|entry| entry.done.is_some()).count()
+        };
+        let all = self.partitions.iter();
+        let mut all: Vec<_> = all
+            .map(|(at, partition)| (at, behind(partition)))
+            .filter(|(_, length)| *length > 0)
+            .map(|(at, length)| (at.clone(), length))
+            .collect();
+        if let Some(last) = self.last_turn.take() {
+            let behind = all.partition_point(|(at, _)| *at <= last);
             all.rotate_left(behind);
         }
         all
@@ -266,6 +282,22 @@ impl<O> Ledger<O> {
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
+}
+
+/// How many of `limit` each of these lengths gets, when none gets more than another that wants more, and how many of those that
+/// want more get one more.
+fn share(lengths: impl Iterator<Item = usize>, limit: usize) -> (usize, usize) {
+    let mut lengths: Vec<_> = lengths.collect();
+    lengths.sort_unstable();
+    let mut left = limit;
+    for (length, sharers) in lengths.iter().zip((1..=lengths.len()).rev()) {
+        let share = left / sharers;
+        if *length > share {
+            return (share, left % sharers);
+        }
+        left -= length;
+    }
+    (limit, 0)
 }
 
 #[cfg(test)]
@@ -418,17 +450,14 @@ mod tests {
     }
 
     #[test]
-    fn a_take_that_is_full_is_gone_on_with_behind_the_partition_where_it_ended() {
-        let mut ledger = ledger(&[5, 6, 7]);
-        for partition in 1..3 {
+    fn a_take_that_is_full_takes_as_many_of_each_partition_and_one_more_of_each_in_turn() {
+        let mut ledger = Ledger::default();
+        for (partition, length) in [(0, 3), (1, 1), (2, 9), (3, 9), (4, 0)] {
             ledger.assign(at(partition), 1);
-            for offset in 0..3 {
+            for offset in 0..length {
                 assert!(ledger.track(&at(partition), 1, offset, 10).is_some());
                 ledger.complete(&at(partition), 1, offset, "out".to_owned(), 0);
             }
-        }
-        for offset in [5, 6, 7] {
-            done(&mut ledger, offset);
         }
         let mut take = |limit| -> Vec<_> {
             let taken = ledger.take(limit, |_| true).into_iter();
@@ -436,9 +465,10 @@ mod tests {
                 .map(|t| (t.at.partition, t.next_offset, t.records))
                 .collect()
         };
-        assert_eq!(take(4), [(0, 8, 3), (1, 1, 1)]);
-        assert_eq!(take(2), [(2, 2, 2)]);
-        assert_eq!(take(9), [(1, 3, 2), (2, 3, 1)]);
+        assert_eq!(take(2), [(0, 1, 1), (1, 1, 1)]);
+        assert_eq!(take(7), [(2, 3, 3), (3, 2, 2), (0, 3, 2)]);
+        assert_eq!(take(3), [(3, 4, 2), (2, 4, 1)]);
+        assert_eq!(take(99), [(2, 9, 5), (3, 9, 5)]);
         assert_eq!(take(9), []);
     }
 

@@ -21,6 +21,7 @@ pub mod lifecycle;
 pub mod membership;
 pub mod metrics;
 pub mod ops;
+mod packed;
 mod producer;
 pub mod publisher;
 pub mod retry;

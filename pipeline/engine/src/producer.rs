@@ -2,6 +2,7 @@
 //! wake-up a set.
 
 use std::{
+    borrow::Cow,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -9,12 +10,14 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use rdkafka::{
     ClientConfig, ClientContext, Statistics,
     config::FromClientConfigAndContext,
     error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, Header, Message, OwnedHeaders},
     producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer},
+    util::IntoOpaque,
 };
 use schemas::Record;
 use tokio::sync::oneshot;
@@ -24,6 +27,7 @@ use crate::{
     consumer::fetched::readable,
     embedded::meter::{Full, Meter, Ticket},
     kafka::Kafka,
+    packed::Packed,
 };
 
 /// How long to wait before trying again when librdkafka's own queue is full.
@@ -32,8 +36,9 @@ const QUEUE_FULL_WAIT: Duration = Duration::from_millis(5);
 /// A record on its way out.
 #[derive(Debug)]
 pub(crate) struct Output {
-    pub(crate) record: Record,
-    /// Headers exactly as they were consumed, to go before those of the record, where [`Record`] can't express them.
+    pub(crate) topic: Cow<'static, str>,
+    pub(crate) record: Packed,
+    /// Headers exactly as they were consumed, to go before those of the record, where [`Packed`] can't express them.
     pub(crate) raw_headers: Option<OwnedHeaders>,
     ticket: Option<Ticket>,
 }
@@ -41,7 +46,8 @@ pub(crate) struct Output {
 impl From<Record> for Output {
     fn from(record: Record) -> Self {
         Self {
-            record,
+            record: Packed::from(&record),
+            topic: record.topic,
             raw_headers: None,
             ticket: None,
         }
@@ -52,7 +58,7 @@ impl Output {
     /// Makes sure there is room for it; always, where nobody measures.
     pub(crate) fn reserve(&mut self, meter: Option<&Meter>) -> Result<(), Full> {
         if let (None, Some(meter)) = (&self.ticket, meter) {
-            self.ticket = meter.reserve(&self.record)?;
+            self.ticket = meter.reserve(&self.topic, &self.record)?;
         }
         Ok(())
     }
@@ -66,25 +72,39 @@ impl Output {
     pub(crate) fn whole(&self) -> Record {
         let raw = self.raw_headers.as_ref().map(|raw| readable(raw).0);
         let mut headers = raw.unwrap_or_default();
-        headers.extend(self.record.headers.iter().cloned());
+        headers.extend(self.record.headers());
         Record {
+            topic: self.topic.clone(),
+            key: self.record.key().map(Bytes::copy_from_slice),
+            value: self.record.value().map(Bytes::copy_from_slice),
             headers,
-            ..self.record.clone()
         }
     }
 
-    pub(crate) fn headers(&self) -> OwnedHeaders {
-        let own = &self.record.headers;
-        let start = self
-            .raw_headers
-            .clone()
-            .unwrap_or_else(|| OwnedHeaders::new_with_capacity(own.len()));
-        own.iter().fold(start, |headers, header| {
+    /// As the client takes it: for this partition or the one of its key, with something that comes back with the report.
+    pub(crate) fn as_base<T: IntoOpaque>(
+        &self,
+        partition: Option<i32>,
+        delivery_opaque: T,
+    ) -> BaseRecord<'_, [u8], [u8], T> {
+        let headers = self.raw_headers.clone();
+        let headers =
+            headers.unwrap_or_else(|| OwnedHeaders::new_with_capacity(self.record.header_count()));
+        let headers = self.record.pairs().fold(headers, |headers, (name, value)| {
             headers.insert(Header {
-                key: &header.name,
-                value: Some(&*header.value),
+                key: std::str::from_utf8(name).unwrap_or_default(),
+                value: Some(value),
             })
-        })
+        });
+        BaseRecord {
+            topic: &self.topic,
+            partition,
+            payload: self.record.value(),
+            key: self.record.key(),
+            timestamp: None,
+            headers: Some(headers),
+            delivery_opaque,
+        }
     }
 }
 
@@ -160,15 +180,7 @@ impl Producer {
                 index,
                 ticket,
             });
-            let mut record = BaseRecord {
-                topic: &output.record.topic,
-                partition,
-                payload: output.record.value.as_deref(),
-                key: output.record.key.as_deref(),
-                timestamp: None,
-                headers: Some(output.headers()),
-                delivery_opaque: report,
-            };
+            let mut record = output.as_base(partition, report);
             while let Err((error, back)) = client.send(record) {
                 match error.rdkafka_error_code() {
                     Some(RDKafkaErrorCode::QueueFull) => {

@@ -175,6 +175,40 @@ impl Browser {
         assert!(came.is_ok(), "this did not come true: {expression}");
     }
 
+    /// Waits until the page's address holds this; the address.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    pub async fn until_at(&mut self, part: &str) -> String {
+        let looking = async {
+            loop {
+                // Refused while one page goes and the next comes.
+                let asked = self.try_call("Page.getNavigationHistory", json!({})).await;
+                let history = asked.unwrap_or_default();
+                let current = history["currentIndex"].as_u64().unwrap_or_default();
+                let entry = usize::try_from(current)
+                    .ok()
+                    .map(|at| &history["entries"][at]);
+                let url = entry.and_then(|entry| entry["url"].as_str());
+                if let Some(url) = url.filter(|url| url.contains(part)) {
+                    return url.to_owned();
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+        };
+        let found = timeout(PATIENCE, looking).await;
+        found.unwrap_or_else(|_| panic!("the page never was at {part}"))
+    }
+
+    /// The page as it is, without a script of it or of ours; nothing while one page goes and the next comes.
+    pub async fn source(&mut self) -> String {
+        let asked = self.try_call("DOM.getDocument", json!({})).await;
+        let root = json!({ "nodeId": asked.unwrap_or_default()["root"]["nodeId"] });
+        let html = self.try_call("DOM.getOuterHTML", root).await;
+        let html = html.unwrap_or_default();
+        html["outerHTML"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// Makes the page as wide as this, in pixels, and light or dark.
     pub async fn look(&mut self, width: u32, scheme: &str) {
         let size =

@@ -95,7 +95,7 @@ impl Cluster {
     pub fn behind_proxy(&mut self) -> KafkaProxy {
         let proxy = KafkaProxy::before(&self.kafka);
         let name = "TRUSTCARD__KAFKA__BOOTSTRAP".to_owned();
-        self.settings.insert(name, proxy.bootstrap().to_owned());
+        self.settings.insert(name, proxy.address().to_owned());
         proxy
     }
 
@@ -104,7 +104,7 @@ impl Cluster {
     pub async fn behind_cql_proxy(&mut self) -> CqlProxy {
         let proxy = CqlProxy::start(cql()).await;
         let nodes = "TRUSTCARD__DATABASE__NODES".to_owned();
-        self.settings.insert(nodes, proxy.address.clone());
+        self.settings.insert(nodes, proxy.address().to_owned());
         for setting in ["REQUEST_TIMEOUT_MS", "CONNECT_TIMEOUT_MS"] {
             self.settings
                 .remove(&format!("TRUSTCARD__DATABASE__{setting}"));

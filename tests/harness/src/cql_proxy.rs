@@ -74,8 +74,7 @@ impl Mood {
 /// A running proxy. Dropped, it takes no more connections.
 #[derive(Debug)]
 pub struct CqlProxy {
-    /// Its address.
-    pub address: String,
+    address: String,
     mood: watch::Sender<Mood>,
     requests: Arc<AtomicU64>,
     listening: JoinHandle<()>,
@@ -109,6 +108,12 @@ impl CqlProxy {
             requests,
             listening,
         }
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// Behaves so from now on.

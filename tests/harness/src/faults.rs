@@ -72,7 +72,7 @@ impl Size {
 /// Most URLs of one batch.
 const BATCH: usize = 10_000;
 /// Most records a stage may hold: the default of `max_in_flight_records` and what one read may add.
-const IN_FLIGHT: f64 = 6_000.0 + 500.0;
+const IN_FLIGHT: f64 = 8_000.0 + 500.0;
 
 /// Submits `count` posts of the sample site; the ids of their analyses.
 async fn submit(api: &Api, prefix: &str, count: usize) -> BTreeSet<Uuid> {

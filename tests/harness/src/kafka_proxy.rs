@@ -90,7 +90,7 @@ impl Rules {
 /// A running proxy. Dropped, its connections end.
 #[derive(Debug)]
 pub struct KafkaProxy {
-    bootstrap: String,
+    address: String,
     rules: Arc<Mutex<Rules>>,
     /// Ends the connections there are.
     connections: Arc<Mutex<CancellationToken>>,
@@ -98,14 +98,14 @@ pub struct KafkaProxy {
 }
 
 impl KafkaProxy {
-    /// Stands before a broker; its clients go to [`Self::bootstrap`].
+    /// Stands before a broker; its clients go to [`Self::address`].
     ///
     /// # Panics
     /// When the system gives it no listener.
     #[must_use]
     pub fn before(server: &KafkaServer) -> Self {
         let (listener, broker) = (server.proxied(), server.behind_proxy());
-        let bootstrap = listener.local_addr().expect("it is bound").to_string();
+        let address = listener.local_addr().expect("it is bound").to_string();
         listener.set_nonblocking(true).expect("a listener");
         let listener = TcpListener::from_std(listener).expect("a listener");
         let rules = Arc::new(Mutex::new(Rules::default()));
@@ -123,7 +123,7 @@ impl KafkaProxy {
             }
         });
         Self {
-            bootstrap,
+            address,
             rules,
             connections,
             listening,
@@ -132,8 +132,8 @@ impl KafkaProxy {
 
     /// Its address.
     #[must_use]
-    pub fn bootstrap(&self) -> &str {
-        &self.bootstrap
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// The next `times` requests with this API key meet this fate.

@@ -8,6 +8,7 @@
 pub mod answer;
 pub mod api;
 pub mod balance;
+pub mod broker;
 pub mod browser;
 pub mod cluster;
 pub mod commit;

@@ -6,8 +6,7 @@ use bytes::Bytes;
 use rdkafka::message::{BorrowedMessage, Headers, Message as _, OwnedHeaders};
 use schemas::{Header, Record};
 
-use super::packed::Packed;
-use crate::ledger::TopicPartition;
+use crate::{ledger::TopicPartition, packed::Packed};
 
 /// A consumed record.
 #[derive(Debug)]
@@ -60,7 +59,7 @@ impl Fetched {
             key_hash: record.key.as_ref().map(|key| {
                 std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().hash_one(key)
             }),
-            record: Packed::of(record),
+            record: Packed::from(record),
             raw_headers: None,
         }
     }

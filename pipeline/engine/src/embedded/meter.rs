@@ -12,9 +12,8 @@ use std::{
     },
 };
 
-use schemas::Record;
-
 use super::partitioner;
+use crate::packed::Packed;
 
 /// Half of the 5 MiB that librdkafka's mock partition holds (`rdkafka_mock.c`, `max_size`).
 const MAX_BYTES: usize = 5 * 1024 * 1024 / 2;
@@ -116,23 +115,23 @@ impl Meter {
         Self(Arc::new(topics.collect()))
     }
 
-    /// Room for `record`, which must then go to the partition of the ticket. `None` for a topic that the broker was not
-    /// started with.
+    /// Room for `record` on `topic`, where it must then go to the partition of the ticket. `None` for a topic that the broker was
+    /// not started with.
     ///
     /// # Errors
     /// When there is no room.
-    pub(crate) fn reserve(&self, record: &Record) -> Result<Option<Ticket>, Full> {
-        let Some(topic) = self.0.get(&*record.topic) else {
+    pub(crate) fn reserve(&self, topic: &str, record: &Packed) -> Result<Option<Ticket>, Full> {
+        let Some(known) = self.0.get(topic) else {
             return Ok(None);
         };
-        let count = u32::try_from(topic.partitions.len()).unwrap_or(u32::MAX);
-        let partition = match &record.key {
+        let count = u32::try_from(known.partitions.len()).unwrap_or(u32::MAX);
+        let partition = match record.key() {
             Some(key) => partitioner::partition(key, count),
-            None => topic.next.fetch_add(1, Ordering::Relaxed) % count.max(1),
+            None => known.next.fetch_add(1, Ordering::Relaxed) % count.max(1),
         };
-        let bytes = record.size() + RECORD_OVERHEAD + record.headers.len() * HEADER_OVERHEAD;
+        let bytes = record.size() + RECORD_OVERHEAD + record.header_count() * HEADER_OVERHEAD;
         let mut ticket = Ticket {
-            topic: Arc::clone(topic),
+            topic: Arc::clone(known),
             partition: partition.cast_signed(),
             bytes,
             held: false,
@@ -145,7 +144,7 @@ impl Meter {
                 Ok(Some(ticket))
             }
             Some(Some(false)) | None => Err(Full {
-                topic: record.topic.to_string(),
+                topic: topic.to_owned(),
             }),
         }
     }
@@ -207,7 +206,7 @@ impl Drop for Ticket {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
+    use schemas::Record;
 
     use super::*;
 
@@ -216,18 +215,18 @@ mod tests {
         Meter::new([("t", 1, groups.as_slice())].into_iter())
     }
 
-    fn record(bytes: usize) -> Record {
-        Record {
+    fn record(bytes: usize) -> Packed {
+        Packed::from(&Record {
             topic: "t".into(),
-            key: Some(Bytes::from_static(b"k")),
-            value: Some(Bytes::from(vec![0; bytes])),
+            key: Some("k".into()),
+            value: Some(vec![0; bytes].into()),
             headers: Vec::new(),
-        }
+        })
     }
 
     /// Room for one record of `bytes`.
     fn take(meter: &Meter, bytes: usize) -> Option<Ticket> {
-        meter.reserve(&record(bytes)).ok().flatten()
+        meter.reserve("t", &record(bytes)).ok().flatten()
     }
 
     #[test]
@@ -236,7 +235,7 @@ mod tests {
         let size = record(1_000_000).size() + RECORD_OVERHEAD;
         let held: Vec<_> = std::iter::from_fn(|| take(&meter, 1_000_000)).collect();
         assert_eq!(held.len(), MAX_BYTES / size);
-        let full = meter.reserve(&record(1_000_000));
+        let full = meter.reserve("t", &record(1_000_000));
         assert_eq!(
             full.err(),
             Some(Full {
@@ -309,8 +308,6 @@ mod tests {
         let meter = meter(&["g"]);
         meter.passed("g", "elsewhere", 0, 1);
         meter.passed("g", "t", 7, 1);
-        let mut other = record(1);
-        other.topic = "elsewhere".into();
-        assert!(meter.reserve(&other).unwrap().is_none());
+        assert!(meter.reserve("elsewhere", &record(1)).unwrap().is_none());
     }
 }

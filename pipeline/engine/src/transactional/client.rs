@@ -11,7 +11,7 @@ use rdkafka::{
     config::FromClientConfigAndContext,
     error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, Message as _},
-    producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext},
+    producer::{BaseProducer, Producer as _, ProducerContext},
 };
 use tokio::time::Instant;
 
@@ -154,15 +154,7 @@ impl Client {
     }
 
     fn send_one(&self, output: &Output, until: Instant) -> Result<(), Failure> {
-        let mut record = BaseRecord {
-            topic: &output.record.topic,
-            partition: None,
-            payload: output.record.value.as_deref(),
-            key: output.record.key.as_deref(),
-            timestamp: None,
-            headers: Some(output.headers()),
-            delivery_opaque: (),
-        };
+        let mut record = output.as_base(None, ());
         while let Err((error, back)) = self.producer.send(record) {
             if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
                 return Err(self.judge(&error));

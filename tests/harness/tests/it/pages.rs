@@ -285,9 +285,9 @@ async fn forms_work_without_a_script_and_a_waiting_card_refreshes_itself() {
         .await;
     let enter = json!({ "type": "keyDown", "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r" });
     browser.call("Input.dispatchKeyEvent", enter).await;
-    let card = until_url(&mut browser, "/api/reports/").await;
+    let card = browser.until_at("/api/reports/").await;
     let ended = async {
-        while !source(&mut browser).await.contains("Trust score") {
+        while !browser.source().await.contains("Trust score") {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
@@ -295,36 +295,4 @@ async fn forms_work_without_a_script_and_a_waiting_card_refreshes_itself() {
         .await
         .unwrap_or_else(|_| panic!("{card} never showed a score"));
     browser.close().await;
-}
-
-/// The address of the page once it holds this.
-async fn until_url(browser: &mut Browser, part: &str) -> String {
-    let looking = async {
-        loop {
-            let asked = browser.try_call("Page.getNavigationHistory", json!({}));
-            let Ok(history) = asked.await else { continue };
-            let current = history["currentIndex"].as_u64().unwrap() as usize;
-            let url = history["entries"][current]["url"]
-                .as_str()
-                .unwrap()
-                .to_owned();
-            if url.contains(part) {
-                return url;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let found = tokio::time::timeout(PATIENCE, looking).await;
-    found.unwrap_or_else(|_| panic!("the page never was at {part}"))
-}
-
-/// The page as it is, without a script of it or of ours.
-async fn source(browser: &mut Browser) -> String {
-    let asked = browser.try_call("DOM.getDocument", json!({})).await;
-    let root = json!({ "nodeId": asked.unwrap_or_default()["root"]["nodeId"] });
-    let html = browser.try_call("DOM.getOuterHTML", root).await;
-    html.unwrap_or_default()["outerHTML"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned()
 }

@@ -3,11 +3,11 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use engine::{EmbeddedBroker, EmbeddedTopic};
 use serde_json::json;
 use tempfile::TempDir;
 use trustcard_tests::{
     answer::Answer,
+    broker::embedded,
     faketime::{FakeClock, Follows},
     process::Up,
     role::RoleProcess,
@@ -91,14 +91,7 @@ async fn per_minute_limit() {
 /// Nobody waits: the API's clock, the monotonic one included, is libfaketime's, and is moved on by what Retry-After says.
 #[tokio::test]
 async fn rate_limit_recovery() {
-    let topics = schemas::topics::all()
-        .into_iter()
-        .map(|name| EmbeddedTopic {
-            name,
-            partitions: 1,
-            required_groups: Vec::new(),
-        });
-    let broker = EmbeddedBroker::start(&topics.collect::<Vec<_>>()).unwrap();
+    let broker = embedded(1);
     let data = tempfile::tempdir().unwrap();
     let clock = FakeClock::new(data.path(), Follows::All);
     let bootstrap = ("TRUSTCARD__KAFKA__BOOTSTRAP", broker.kafka().bootstrap());

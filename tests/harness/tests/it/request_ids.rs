@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use engine::{EmbeddedBroker, EmbeddedTopic};
+use engine::EmbeddedBroker;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use trustcard_tests::{answer::Answer, role::RoleProcess, wait::until};
+use trustcard_tests::{answer::Answer, broker::embedded, role::RoleProcess, wait::until};
 
 /// An API whose log can be read.
 struct Logged {
@@ -21,14 +21,7 @@ struct Logged {
 
 impl Logged {
     async fn start(variables: &[(&str, &str)]) -> Self {
-        let topics = schemas::topics::all()
-            .into_iter()
-            .map(|name| EmbeddedTopic {
-                name,
-                partitions: 1,
-                required_groups: Vec::new(),
-            });
-        let broker = EmbeddedBroker::start(&topics.collect::<Vec<_>>()).unwrap();
+        let broker = embedded(1);
         let data = tempfile::tempdir().unwrap();
         let bootstrap = broker.kafka().bootstrap().to_owned();
         let mut settings: BTreeMap<String, String> = [

@@ -1,22 +1,13 @@
 //! Each role as a process of its own, with nothing between them but topics and the data folder.
 
-use engine::{EmbeddedBroker, EmbeddedTopic};
 use sample_site::{SampleSite, SiteConfig};
 use serde_json::Value;
 use tokio::process::Child;
-use trustcard_tests::{process::command, servers::free_ports, wait::until};
+use trustcard_tests::{broker::embedded, process::command, servers::free_ports, wait::until};
 
 #[tokio::test]
 async fn five_processes_bring_a_post_from_the_request_to_its_result() {
-    let topics: Vec<EmbeddedTopic> = schemas::topics::all()
-        .into_iter()
-        .map(|name| EmbeddedTopic {
-            name,
-            partitions: 2,
-            required_groups: Vec::new(),
-        })
-        .collect();
-    let broker = EmbeddedBroker::start(&topics).unwrap();
+    let broker = embedded(2);
     let site = SampleSite::start(SiteConfig::default()).await.unwrap();
     let data = tempfile::tempdir().unwrap();
     let port = free_ports(1);

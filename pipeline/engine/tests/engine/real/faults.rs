@@ -24,7 +24,7 @@ async fn strike_within(fates: &[Fate], rounds: u64, transaction_timeout_ms: u64)
     let server = KafkaServer::start().await;
     let proxy = KafkaProxy::before(&server);
     let rig = Rig::at(server.bootstrap(), 2).await;
-    let kafka = rig.kafka_at(proxy.bootstrap());
+    let kafka = rig.kafka_at(proxy.address());
     let config = RunnerConfig {
         transaction_timeout_ms,
         ..config()

@@ -1,12 +1,13 @@
-//! A consumed record in one piece of memory: its key, its value and its headers. Records wait by the thousand and change hands
-//! between threads, and every piece would have to be made, given back and counted by itself.
+//! A record in one piece of memory: its key, its value and its headers. Records wait by the thousand, those that were read for their
+//! turn and those that will be produced for their commit, and change hands between threads; every piece would have to be made, fetched from far
+//! memory, counted and given back by itself.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use rdkafka::message::Headers as Native;
 use schemas::{
-    Header,
+    Header, Record,
     envelope::{self, Headers},
 };
 
@@ -38,7 +39,7 @@ impl Headers for Packed {
 impl Packed {
     /// Reads key, value and the client's own list of headers, and whether that list says no more than this: a null value becomes an
     /// empty one, and a header whose name is not UTF-8 is left out. `scratch` is where it is put together.
-    pub(super) fn read(
+    pub(crate) fn read(
         key: Option<&[u8]>,
         value: Option<&[u8]>,
         native: Option<&impl Native>,
@@ -56,7 +57,9 @@ impl Packed {
                 _ => packing.exact = false,
             }
         }
-        packing.packed()
+        let (packed, exact) = packing.packed();
+        let memory = scratch.as_slice().into();
+        (Self { memory, ..packed }, exact)
     }
 
     /// The key.
@@ -104,7 +107,7 @@ impl Packed {
     }
 
     /// Names and values of the headers.
-    fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let mut rest = self.memory.get(self.body()..).unwrap_or_default();
         (0..self.headers).map_while(move |_| {
             let (name, behind) = rest.split_first_chunk::<LENGTH>()?;
@@ -115,17 +118,22 @@ impl Packed {
             Some((name, value))
         })
     }
+}
 
-    /// A record as if it had been read.
-    #[cfg(test)]
-    pub(super) fn of(record: &schemas::Record) -> Self {
-        let mut scratch = Vec::new();
+impl From<&Record> for Packed {
+    fn from(record: &Record) -> Self {
+        let lengths = record.headers.len() * 2 * LENGTH;
+        let mut memory = Vec::with_capacity(record.size() + lengths);
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
-        let mut packing = Packing::new(key, value, &mut scratch);
+        let mut packing = Packing::new(key, value, &mut memory);
         for header in &record.headers {
             packing.header(&header.name, &header.value);
         }
-        packing.packed().0
+        let (packed, _) = packing.packed();
+        Self {
+            memory: memory.into_boxed_slice(),
+            ..packed
+        }
     }
 }
 
@@ -167,16 +175,9 @@ impl<'a> Packing<'a> {
             .saturating_add(short(name.len() + value.len()));
     }
 
-    /// The record, and whether it says all there is.
+    /// The record without its memory, which is what was put together, and whether it says all there is.
     fn packed(self) -> (Packed, bool) {
-        let memory = self.scratch.as_slice().into();
-        (
-            Packed {
-                memory,
-                ..self.packed
-            },
-            self.exact,
-        )
+        (self.packed, self.exact)
     }
 }
 
