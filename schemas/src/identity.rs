@@ -4,7 +4,8 @@
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use sha1::{Digest, Sha1};
+use uuid::{Builder, Uuid};
 
 /// Namespace of every UUIDv5 made here. Changing it would give every post a new identity.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f1d_2c0e_8f5b_4c53_9d2e_7a41_c6b0_5e17);
@@ -30,10 +31,21 @@ pub fn forced_analysis_id(post_id: &str, salt: &str) -> Uuid {
     derive(&["forced-analysis", post_id, salt])
 }
 
-/// An id derived from `parts`; equal parts give an equal id. Parts are separated, so `["a", "bc"]` differs from `["ab", "c"]`.
+/// An id derived from `parts`, a UUID version 5 (RFC 9562); equal parts give an equal id. Parts are separated, so `["a", "bc"]`
+/// differs from `["ab", "c"]`.
 #[must_use]
 pub fn derive(parts: &[&str]) -> Uuid {
-    Uuid::new_v5(&NAMESPACE, parts.join("\u{1f}").as_bytes())
+    // Three ids are derived for every URL. With the processor's instructions for SHA-1, which `Uuid::new_v5` does not use, it takes half
+    // the time.
+    let mut hash = Sha1::new_with_prefix(NAMESPACE);
+    for (place, part) in parts.iter().enumerate() {
+        if place > 0 {
+            hash.update("\u{1f}");
+        }
+        hash.update(part);
+    }
+    let [id @ .., _, _, _, _]: [u8; 20] = hash.finalize().into();
+    Builder::from_sha1_bytes(id).into_uuid()
 }
 
 fn window(post_id: &str, now: Timestamp, window_ms: i64) -> i64 {
@@ -109,6 +121,14 @@ mod tests {
             3,
             "15 days touch exactly three windows of seven days"
         );
+    }
+
+    #[test]
+    fn a_derived_id_is_the_uuid_version_5_of_its_parts() {
+        for parts in [&["a"][..], &["analysis", "CHAIm2sHSQZ", "2911"], &["", ""]] {
+            let name = parts.join("\u{1f}");
+            assert_eq!(derive(parts), Uuid::new_v5(&NAMESPACE, name.as_bytes()));
+        }
     }
 
     #[test]

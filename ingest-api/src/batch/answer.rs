@@ -1,7 +1,5 @@
 //! What is answered to a batch.
 
-use std::collections::HashMap;
-
 use serde::Serialize;
 use store::Status;
 use utoipa::ToSchema;
@@ -134,8 +132,13 @@ impl AcceptedBatch {
             false => Err(Refused::Broker),
         });
         let submitted = submitted.chain(std::iter::repeat(Err(Refused::Quota)));
-        let places = sorted.fresh().map(|(index, _)| index);
-        let fates: HashMap<u32, Submitted> = places.zip(submitted).collect();
+        // By places; none where there was nothing to submit.
+        let mut fates: Vec<Option<Submitted>> = vec![None; sorted.items.len()];
+        for ((index, _), submitted) in sorted.fresh().zip(submitted) {
+            if let Some(fate) = fates.get_mut(index as usize) {
+                *fate = Some(submitted);
+            }
+        }
         let mut answer = Self {
             batch_id,
             accepted: 0,
@@ -149,7 +152,7 @@ impl AcceptedBatch {
                 Fate::Repeats(first) => (first, true),
                 Fate::Fresh(_) | Fate::Malformed { .. } => (index, false),
             };
-            let submitted = fates.get(&place).copied();
+            let submitted = fates.get(place as usize).copied().flatten();
             let (status, analysis_id, code, retryable) = match (submitted, repeats) {
                 (Some(Ok(id)), false) => (OutcomeStatus::Accepted, Some(id), None, false),
                 (Some(Ok(id)), true) => (OutcomeStatus::Duplicate, Some(id), None, false),

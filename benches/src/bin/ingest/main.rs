@@ -1,7 +1,8 @@
 //! The ingest bench: accepted URLs per CPU-second of our API against those of a bare axum-to-rdkafka handler, in batches of 100 and one by
 //! one, and how long a batch waits at half the peak. Same run, same machine, same broker; our API is a process of its own as in
 //! production, with all its checks, the broker's acknowledgement of every URL, and rows in a CQL store. Legs take turns; a ratio is
-//! that of one round. In the end an API is given a million URLs that nobody works on, and ten thousand listeners.
+//! that of one round. Further legs are bare handlers that do a part of what ours has to, and so tell how near the marks it can come
+//! ([`bare`]). In the end an API is given a million URLs that nobody works on, and ten thousand listeners.
 
 use std::{
     process::ExitCode,
@@ -14,7 +15,11 @@ use benches::{Connection, Figure, Mark, Options, Quantiles, Report, Spread, proc
 use clap::{Parser, Subcommand};
 use serde_json::json;
 use tokio::{process::Command, task::JoinSet, time::Instant};
-use trustcard_tests::{cluster::Cluster, servers::free_ports, wait::until};
+use trustcard_tests::{
+    cluster::Cluster,
+    servers::{cql, free_ports},
+    wait::until,
+};
 
 mod bare;
 mod crowd;
@@ -59,12 +64,7 @@ struct Args {
 #[derive(Subcommand)]
 enum Role {
     /// Serves the bare handler; for the bench itself
-    Bare {
-        /// Port to listen on
-        port: u16,
-        /// The broker
-        bootstrap: String,
-    },
+    Bare(bare::Place),
 }
 
 /// A server and one of its ways in.
@@ -88,8 +88,8 @@ struct Measured {
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<ExitCode> {
     let Args { options, role } = Args::parse();
-    if let Some(Role::Bare { port, bootstrap }) = role {
-        bare::serve(port, &bootstrap).await?;
+    if let Some(Role::Bare(place)) = role {
+        bare::serve(&place).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let (rounds, time) = if options.quick { QUICK } else { (ROUNDS, LEG) };
@@ -100,6 +100,7 @@ async fn main() -> Result<ExitCode> {
     let port = free_ports(1);
     let mut bare = Command::new(std::env::current_exe()?)
         .args(["bare", &port.to_string(), &cluster.kafka.bootstrap()])
+        .args([&cql(), &cluster.keyspace])
         .kill_on_drop(true)
         .spawn()?;
     let bare_address = format!("127.0.0.1:{port}");
@@ -121,11 +122,14 @@ async fn main() -> Result<ExitCode> {
         leg("bare, batches", false, "/batch", BATCH),
         leg("ours, singles", true, "/api/analyze", 1),
         leg("bare, singles", false, "/single", 1),
+        leg("bare like ours, batches", false, "/like-ours/batch", BATCH),
+        leg("bare like ours, singles", false, "/like-ours/single", 1),
+        leg("bare and kept, singles", false, "/kept/single", 1),
     ];
     for leg in &legs {
         load(leg, time / 4, None).await?;
     }
-    let mut measured: [Vec<Measured>; 4] = Default::default();
+    let mut measured: [Vec<Measured>; 7] = Default::default();
     for _ in 0..rounds {
         for (leg, measured) in legs.iter().zip(&mut measured) {
             measured.push(load(leg, time, None).await?);
@@ -201,8 +205,8 @@ fn request(address: &str, path: &str, urls: usize) -> Vec<u8> {
 }
 
 fn report(
-    legs: &[Leg<'_>; 4],
-    measured: &[Vec<Measured>; 4],
+    legs: &[Leg<'_>; 7],
+    measured: &[Vec<Measured>; 7],
     half: &Measured,
     measurement: bool,
 ) -> Result<Report> {
@@ -211,7 +215,30 @@ fn report(
         let ratios = rounds.map(|(ours, bare)| ours.urls_per_cpu_second / bare.urls_per_cpu_second);
         Spread::of(ratios).context("nothing was measured")
     };
-    let [ours, bare, ours_single, bare_single] = measured;
+    let [
+        ours,
+        bare,
+        ours_single,
+        bare_single,
+        like_ours,
+        like_ours_single,
+        kept_single,
+    ] = measured;
+    let shares = [
+        ("batches, ours to bare like ours", ours, like_ours),
+        ("batches, bare like ours to bare", like_ours, bare),
+        ("singles, ours to bare and kept", ours_single, kept_single),
+        (
+            "singles, bare like ours to bare",
+            like_ours_single,
+            bare_single,
+        ),
+        ("singles, bare and kept to bare", kept_single, bare_single),
+    ];
+    let shares = shares.map(|(name, one, other)| {
+        let name = format!("{name}, URLs per CPU-second");
+        ratio(one, other).map(|spread| Figure { name, spread })
+    });
     let Quantiles([_, _, p99]) = Quantiles::of(half.waits_ms.clone());
     let figures = legs.iter().zip(measured).map(|(leg, rounds)| {
         let rates = rounds.iter().map(|round| round.urls_per_cpu_second);
@@ -243,7 +270,7 @@ fn report(
             ),
             Mark::at_most("batch at half the peak, p99, ms", p99, P99_MARK_MS),
         ],
-        others: figures.collect::<Result<_>>()?,
+        others: figures.chain(shares).collect::<Result<_>>()?,
         legs: told.collect(),
         settings: json!({
             "connections": CONNECTIONS,
@@ -279,8 +306,9 @@ mod tests {
             urls_per_cpu_second: 1.0,
             waits_ms: [vec![1.0; 98], vec![200.0; 2]].concat(),
         };
-        let measured = [round(60.0), round(100.0), round(60.0), round(80.0)];
-        let report = report(&[leg; 4], &measured, &half, true).unwrap();
+        let rates = [60.0, 100.0, 60.0, 80.0, 90.0, 80.0, 70.0];
+        let measured = rates.map(round);
+        let report = report(&[leg; 7], &measured, &half, true).unwrap();
         let ok: Vec<bool> = report.ratios.iter().map(|mark| mark.ok).collect();
         assert_eq!(ok, [true, true, false]);
         assert_eq!(report.ratios[0].value, 0.6);
