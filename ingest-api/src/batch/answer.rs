@@ -131,14 +131,9 @@ impl AcceptedBatch {
             true => Ok(analysis_id),
             false => Err(Refused::Broker),
         });
-        let submitted = submitted.chain(std::iter::repeat(Err(Refused::Quota)));
+        let mut submitted = submitted.chain(std::iter::repeat(Err(Refused::Quota)));
         // By places; none where there was nothing to submit.
-        let mut fates: Vec<Option<Submitted>> = vec![None; sorted.items.len()];
-        for ((index, _), submitted) in sorted.fresh().zip(submitted) {
-            if let Some(fate) = fates.get_mut(index as usize) {
-                *fate = Some(submitted);
-            }
-        }
+        let mut fates: Vec<Option<Submitted>> = Vec::with_capacity(sorted.items.len());
         let mut answer = Self {
             batch_id,
             accepted: 0,
@@ -148,11 +143,12 @@ impl AcceptedBatch {
             outcomes: Vec::with_capacity(sorted.items.len()),
         };
         for (index, item) in (0..).zip(&sorted.items) {
-            let (place, repeats) = match item.fate {
-                Fate::Repeats(first) => (first, true),
-                Fate::Fresh(_) | Fate::Malformed { .. } => (index, false),
+            let (submitted, repeats) = match item.fate {
+                Fate::Fresh(_) => (submitted.next(), false),
+                Fate::Repeats(first) => (fates.get(first as usize).copied().flatten(), true),
+                Fate::Malformed { .. } => (None, false),
             };
-            let submitted = fates.get(place as usize).copied().flatten();
+            fates.push(submitted);
             let (status, analysis_id, code, retryable) = match (submitted, repeats) {
                 (Some(Ok(id)), false) => (OutcomeStatus::Accepted, Some(id), None, false),
                 (Some(Ok(id)), true) => (OutcomeStatus::Duplicate, Some(id), None, false),

@@ -199,9 +199,9 @@ impl<O> Ledger<O> {
     /// Takes what lies behind the frontiers, at most `limit` messages: of every partition as many, or all it has where that is
     /// less. `admit` sees the outputs of each message in offset order; where it refuses, that partition's frontier ends for now.
     ///
-    /// Keys keep their partition from topic to topic, so an even take is written to the next topic as batches of one size,
-    /// each within the client's limit. What is left over of a larger one waits until that one is acknowledged, and the client's
-    /// thread turns without pause meanwhile.
+    /// Keys keep their partition from topic to topic, so an even take is written to the next topic as batches of one size, and
+    /// the fewest of them are larger than the client makes one. What is left over of such a one waits until it is acknowledged,
+    /// and the client's thread turns without pause meanwhile.
     pub fn take(&mut self, limit: usize, mut admit: impl FnMut(&mut O) -> bool) -> Vec<Taken<O>> {
         let frontiers = self.frontiers(limit);
         let (share, mut one_more) = share(frontiers.iter().map(|(_, length)| *length), limit);

@@ -2,7 +2,10 @@
 //! turn and those that will be produced for their commit, and change hands between threads; every piece would have to be made, fetched from far
 //! memory, counted and given back by itself.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    borrow::Cow,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use bytes::Bytes;
 use rdkafka::message::Headers as Native;
@@ -57,7 +60,7 @@ impl Packed {
                 _ => packing.exact = false,
             }
         }
-        let (packed, exact) = packing.packed();
+        let Packing { packed, exact, .. } = packing;
         let memory = scratch.as_slice().into();
         (Self { memory, ..packed }, exact)
     }
@@ -101,6 +104,16 @@ impl Packed {
         pairs.collect()
     }
 
+    /// The record in pieces, for this topic.
+    pub(crate) fn unpacked(&self, topic: Cow<'static, str>) -> Record {
+        Record {
+            topic,
+            key: self.key().map(Bytes::copy_from_slice),
+            value: self.value().map(Bytes::copy_from_slice),
+            headers: self.headers(),
+        }
+    }
+
     /// Bytes of key and value.
     fn body(&self) -> usize {
         length(self.key.unwrap_or_default()) + length(self.value.unwrap_or_default())
@@ -129,7 +142,7 @@ impl From<&Record> for Packed {
         for header in &record.headers {
             packing.header(&header.name, &header.value);
         }
-        let (packed, _) = packing.packed();
+        let packed = packing.packed;
         Self {
             memory: memory.into_boxed_slice(),
             ..packed
@@ -140,7 +153,9 @@ impl From<&Record> for Packed {
 /// A record that is being put together.
 struct Packing<'a> {
     scratch: &'a mut Vec<u8>,
+    /// The record, but for its memory.
     packed: Packed,
+    /// Whether it says all there is.
     exact: bool,
 }
 
@@ -173,11 +188,6 @@ impl<'a> Packing<'a> {
             .packed
             .size
             .saturating_add(short(name.len() + value.len()));
-    }
-
-    /// The record without its memory, which is what was put together, and whether it says all there is.
-    fn packed(self) -> (Packed, bool) {
-        (self.packed, self.exact)
     }
 }
 

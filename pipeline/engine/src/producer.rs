@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use rdkafka::{
     ClientConfig, ClientContext, Statistics,
     config::FromClientConfigAndContext,
@@ -70,15 +69,11 @@ impl Output {
 
     /// The record with all its headers; a null value becomes an empty one.
     pub(crate) fn whole(&self) -> Record {
-        let raw = self.raw_headers.as_ref().map(|raw| readable(raw).0);
-        let mut headers = raw.unwrap_or_default();
-        headers.extend(self.record.headers());
-        Record {
-            topic: self.topic.clone(),
-            key: self.record.key().map(Bytes::copy_from_slice),
-            value: self.record.value().map(Bytes::copy_from_slice),
-            headers,
+        let mut record = self.record.unpacked(self.topic.clone());
+        if let Some(raw) = &self.raw_headers {
+            record.headers.splice(..0, readable(raw).0);
         }
+        record
     }
 
     /// As the client takes it: for this partition or the one of its key, with something that comes back with the report.

@@ -161,19 +161,24 @@ impl Rows {
 
 async fn batch(State(bare): State<Bare>, Json(batch): Json<Batch>) -> (StatusCode, Json<Accepted>) {
     let sent = batch.urls.iter().map(|url| bare.send(url));
-    let accepted = join_all(sent).await.into_iter().filter(Result::is_ok);
-    told(accepted.count())
+    let sent = join_all(sent).await;
+    told(sent.iter().filter(|sent| sent.is_ok()).count(), sent.len())
 }
 
 async fn single(
     State(bare): State<Bare>,
     Json(single): Json<Single>,
 ) -> (StatusCode, Json<Accepted>) {
-    told(usize::from(bare.send(&single.url).await.is_ok()))
+    told(usize::from(bare.send(&single.url).await.is_ok()), 1)
 }
 
-fn told(accepted: usize) -> (StatusCode, Json<Accepted>) {
-    (StatusCode::ACCEPTED, Json(Accepted { accepted }))
+/// 202 where all of them were accepted: the bench takes nothing else for an answer.
+fn told(accepted: usize, sent: usize) -> (StatusCode, Json<Accepted>) {
+    let status = match accepted == sent {
+        true => StatusCode::ACCEPTED,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, Json(Accepted { accepted }))
 }
 
 impl Bare {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use rdkafka::message::{Headers as _, OwnedHeaders};
 use schemas::{Reason, Record, dead_letter::DeadLetter, retry::Retry};
@@ -137,16 +136,11 @@ impl Job {
     fn output(&mut self, add: impl FnOnce(Record) -> Record) -> Output {
         let source = &mut self.source;
         let raw_headers = source.raw_headers.take();
-        let headers = match raw_headers {
-            Some(_) => Vec::new(),
-            None => source.record.headers(),
-        };
-        let mut output = Output::from(add(Record {
-            topic: source.at.topic.into(),
-            key: source.record.key().map(Bytes::copy_from_slice),
-            value: source.record.value().map(Bytes::copy_from_slice),
-            headers,
-        }));
+        let mut record = source.record.unpacked(source.at.topic.into());
+        if raw_headers.is_some() {
+            record.headers.clear();
+        }
+        let mut output = Output::from(add(record));
         output.raw_headers = raw_headers;
         output
     }

@@ -13,6 +13,7 @@ use super::{
     trace::Trace,
 };
 use crate::{
+    delivery::Outputs,
     producer::Output,
     stage::{Message, Meta, Outcome, Stage, StageError},
     telemetry::LOGGED,
@@ -150,8 +151,8 @@ fn judged(outcome: Outcome, trace: Trace, limit: usize) -> Verdict {
         }
         Outcome::Forward(mut records) => {
             trace.go_on(&mut records);
-            let bytes = records.iter().map(Record::size).sum();
-            let outputs = records.into_iter().map(Output::from).collect();
+            let outputs: Outputs = records.into_iter().map(Output::from).collect();
+            let bytes = outputs.iter().map(|output| output.record.size()).sum();
             Verdict::Forward { outputs, bytes }
         }
         Outcome::Skip(reason) => Verdict::Skip(reason),

@@ -7,7 +7,6 @@ use reqwest::{Client, Response, StatusCode, Version};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use trustcard_tests::{
-    api::Api,
     process::Up,
     servers::{free_ports, root, succeed},
     wait::until,
@@ -73,10 +72,8 @@ async fn start_api(data: &Path, port: u16) -> Up {
         ("TRUSTCARD__API__PROXY_HEADERS", "x-forwarded-for"),
     ];
     let up = Up::start(data, &["--sample-site", "--no-ml"], &variables).await;
-    let api = Api::new(format!("http://127.0.0.1:{port}"));
     until("the instance to be ready", async || {
-        let (status, _) = api.try_get("/health/ready").await?;
-        (status == 200).then_some(())
+        (up.get("/health/ready").await.0 == 200).then_some(())
     })
     .await;
     up
@@ -205,19 +202,17 @@ async fn clients_are_told_apart_by_their_own_address_and_monitoring_is_not_publi
     error(by_nginx, 429, "RATE_LIMIT_EXCEEDED").await;
 }
 
-/// Asks for what is refused; again where nginx closed an idle connection, as a worker does when it goes, before the request was on
+/// Asks for what is refused; once more where nginx closed an idle connection, as a worker does when it goes, before the request was on
 /// it: the client says then that it sent nothing (RFC 9113, section 6.8).
 async fn ask(client: &Client, url: &str) -> Response {
     let body = json!({ "url": "no link" });
-    loop {
-        match client.post(url).json(&body).send().await {
-            Ok(answer) => return answer,
-            Err(error) => {
-                let told = format!("{error:?}");
-                assert!(told.contains("Canceled"), "{told}");
-            }
-        }
-    }
+    let first = client.post(url).json(&body).send().await;
+    let Err(error) = first else {
+        return first.unwrap();
+    };
+    let told = format!("{error:?}");
+    assert!(told.contains("Canceled"), "{told}");
+    client.post(url).json(&body).send().await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
